@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * group.c: leader and followers. A waiting thread owns a ticket on its stack with a semaphore of its own: it is woken once, by a leader, either
+ * because its item is decided or because it is to lead. Nobody else's wake-up disturbs it, and it needs no mutex to go on.
+ */
+#include "store/group.h"
+
+#include <apr_allocator.h>
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <string.h>
+
+#include "core/reasons.h"
+
+#define BATCH_MAX 64
+#define BATCH_LIMIT 1024
+#define BATCH_BYTES (4 * 1024 * 1024)
+
+typedef enum ticket_call { CALL_WAIT, CALL_LEAD, CALL_DECIDED } ticket_call;
+
+typedef struct ticket {
+    webhook_accept *item; /* NULL: wants the handle for a call of its own */
+    struct ticket *next;
+    ticket_call call; /* written before the semaphore is posted, read after it was waited for */
+    sem_t woken;
+} ticket;
+
+struct wh_group {
+    const wh_store_spec *spec;
+    wh_group_conf conf;
+    apr_pool_t *pool;
+    webhook_store *store; /* used by whoever leads */
+    pthread_mutex_t mutex; /* guards what follows */
+    int leading;           /* somebody leads, or runs a call of its own */
+    ticket *first, **last;
+    webhook_accept **batch; /* the leader's */
+    ticket **tickets;
+};
+
+static void count(uint64_t *counter, int n)
+{
+    if (counter && n)
+        __atomic_fetch_add(counter, (uint64_t)n, __ATOMIC_RELAXED);
+}
+
+static apr_status_t group_destroy(void *data)
+{
+    wh_group *g = data;
+
+    pthread_mutex_destroy(&g->mutex);
+    return APR_SUCCESS;
+}
+
+apr_status_t wh_group_create(wh_group **out, const wh_store_spec *spec, const wh_group_conf *conf, apr_pool_t *p, webhook_result *res)
+{
+    apr_allocator_t *allocator;
+    apr_pool_t *pool;
+    apr_status_t rv;
+    wh_group *g;
+
+    /* The handle allocates from whichever thread leads; its pool must share nothing with pools other threads use. */
+    if ((rv = apr_allocator_create(&allocator)) != APR_SUCCESS)
+        return rv;
+    if ((rv = apr_pool_create_ex(&pool, p, NULL, allocator)) != APR_SUCCESS) {
+        apr_allocator_destroy(allocator);
+        return rv;
+    }
+    apr_allocator_owner_set(allocator, pool);
+    apr_pool_tag(pool, "webhook group");
+    g = apr_pcalloc(pool, sizeof *g);
+    g->spec = spec;
+    g->pool = pool;
+    if (conf)
+        g->conf = *conf;
+    if (g->conf.batch_max <= 0)
+        g->conf.batch_max = BATCH_MAX;
+    if (g->conf.batch_max > BATCH_LIMIT)
+        g->conf.batch_max = BATCH_LIMIT;
+    if (!g->conf.batch_bytes)
+        g->conf.batch_bytes = BATCH_BYTES;
+    g->batch = apr_pcalloc(pool, sizeof *g->batch * (apr_size_t)g->conf.batch_max);
+    g->tickets = apr_pcalloc(pool, sizeof *g->tickets * (apr_size_t)g->conf.batch_max);
+    g->last = &g->first;
+    rv = pthread_mutex_init(&g->mutex, NULL);
+    if (rv == APR_SUCCESS) {
+        apr_pool_cleanup_register(pool, g, group_destroy, apr_pool_cleanup_null);
+        rv = spec->provider->open(&g->store, spec->conf, pool, res);
+    }
+    if (rv != APR_SUCCESS) {
+        apr_pool_destroy(pool);
+        return rv;
+    }
+    *out = g;
+    return APR_SUCCESS;
+}
+
+static void ticket_wait(ticket *t)
+{
+    while (sem_wait(&t->woken) < 0 && errno == EINTR)
+        ;
+}
+
+/* After the post the ticket's owner may be gone at once: its frame is not touched again. */
+static void ticket_wake(ticket *t, ticket_call call)
+{
+    t->call = call;
+    sem_post(&t->woken);
+}
+
+static void queue_add(wh_group *g, ticket *t)
+{
+    t->next = NULL;
+    *g->last = t;
+    g->last = &t->next;
+}
+
+static ticket *queue_take(wh_group *g)
+{
+    ticket *t = g->first;
+
+    g->first = t->next;
+    if (!g->first)
+        g->last = &g->first;
+    return t;
+}
+
+/* What an item adds to a transaction: a body that goes to a file of its own does not count. */
+static apr_size_t item_bytes(const webhook_accept *item)
+{
+    return (item->staged ? 0 : item->delivery->body.len) + item->delivery->headers.len;
+}
+
+/* With the mutex held. */
+static int batch_collect(wh_group *g)
+{
+    apr_size_t bytes = 0;
+    int n = 0;
+
+    while (g->first && g->first->item && n < g->conf.batch_max && (n == 0 || bytes + item_bytes(g->first->item) <= g->conf.batch_bytes)) {
+        ticket *t = queue_take(g);
+
+        bytes += item_bytes(t->item);
+        g->tickets[n] = t;
+        g->batch[n++] = t->item;
+    }
+    return n;
+}
+
+static void item_fail(webhook_accept *item, const webhook_result *res)
+{
+    item->outcome = WEBHOOK_ACCEPT_FAILED;
+    item->result = *res;
+}
+
+/* With the mutex held: nobody gets the store now, so nobody behind us need try again and wait as long once more. */
+static void fail_waiting(wh_group *g, const ticket *mine, const webhook_result *res)
+{
+    ticket *t = g->first, *next;
+    int failed = 0;
+
+    g->first = NULL;
+    g->last = &g->first;
+    for (; t; t = next) {
+        next = t->next;
+        if (!t->item) {
+            queue_add(g, t);
+            continue;
+        }
+        item_fail(t->item, res);
+        failed++;
+        if (t != mine)
+            ticket_wake(t, CALL_DECIDED);
+    }
+    count(g->conf.store_errors, failed);
+}
+
+static void batch_count(wh_group *g, webhook_accept *const *items, int n)
+{
+    int i, failed = 0;
+
+    for (i = 0; i < n; i++)
+        failed += items[i]->outcome == WEBHOOK_ACCEPT_FAILED;
+    count(g->conf.store_errors, failed);
+    if (failed < n) {
+        count(g->conf.commits, 1);
+        count(g->conf.commit_items, n - failed);
+    }
+}
+
+static int is_items_fault(const webhook_result *res)
+{
+    return res->reason && strcmp(res->reason, wh_refusal_table[WH_REFUSAL_INTERNAL].code) == 0;
+}
+
+static void batch_commit(wh_group *g, int n)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+    webhook_result res;
+    apr_status_t rv;
+    int i;
+
+    memset(&res, 0, sizeof res);
+    rv = provider->accept(g->store, g->batch, n, apr_time_now(), &res);
+    if (rv == APR_SUCCESS || n == 1 || !is_items_fault(&res)) {
+        batch_count(g, g->batch, n);
+        return;
+    }
+    /* One of them cannot be kept; alone the others can. */
+    for (i = 0; i < n; i++) {
+        webhook_accept *item = g->batch[i];
+
+        memset(&res, 0, sizeof res);
+        memset(&item->result, 0, sizeof item->result);
+        item->outcome = WEBHOOK_ACCEPT_PENDING;
+        provider->accept(g->store, &item, 1, apr_time_now(), &res);
+        batch_count(g, &item, 1);
+    }
+}
+
+/* With the mutex held: the next that waits leads, or nobody does. */
+static void lead_on(wh_group *g)
+{
+    if (g->first)
+        ticket_wake(g->first, CALL_LEAD);
+    else
+        g->leading = 0;
+}
+
+/* Our own ticket is the first of the queue, so it is in the batch. */
+static void lead(wh_group *g, const ticket *mine)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+    ticket *wake[BATCH_LIMIT];
+    webhook_result res;
+    apr_status_t rv = APR_SUCCESS;
+    int i, n = 0, waiting = 0;
+
+    memset(&res, 0, sizeof res);
+    if (provider->enter)
+        rv = provider->enter(g->store, &res);
+    pthread_mutex_lock(&g->mutex);
+    if (rv == APR_SUCCESS)
+        n = batch_collect(g);
+    else
+        fail_waiting(g, mine, &res);
+    pthread_mutex_unlock(&g->mutex);
+    if (n)
+        batch_commit(g, n);
+
+    /* The next leader first: it can take the lock while the others are being woken. The group's arrays are the next leader's from then on. */
+    for (i = 0; i < n; i++) {
+        if (g->tickets[i] != mine)
+            wake[waiting++] = g->tickets[i];
+    }
+    pthread_mutex_lock(&g->mutex);
+    lead_on(g);
+    pthread_mutex_unlock(&g->mutex);
+    for (i = 0; i < waiting; i++)
+        ticket_wake(wake[i], CALL_DECIDED);
+}
+
+/* Stand in the queue until it is our turn to lead (1) or somebody decided for us (0). */
+static int queue_up(wh_group *g, ticket *t)
+{
+    int leader;
+
+    t->call = CALL_WAIT;
+    sem_init(&t->woken, 0, 0);
+    pthread_mutex_lock(&g->mutex);
+    queue_add(g, t);
+    leader = !g->leading;
+    g->leading = 1;
+    pthread_mutex_unlock(&g->mutex);
+    if (!leader) {
+        ticket_wait(t);
+        leader = t->call == CALL_LEAD;
+    }
+    sem_destroy(&t->woken);
+    return leader;
+}
+
+webhook_accept_outcome wh_group_accept(wh_group *g, webhook_accept *item, apr_pool_t *scratch)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+    ticket t;
+
+    item->outcome = WEBHOOK_ACCEPT_PENDING;
+    if (provider->stage && provider->stage(g->spec->conf, item, scratch) != APR_SUCCESS) {
+        count(g->conf.store_errors, 1);
+        return item->outcome = WEBHOOK_ACCEPT_FAILED;
+    }
+    t.item = item;
+    if (queue_up(g, &t))
+        lead(g, &t);
+    return item->outcome;
+}
+
+apr_status_t wh_group_run(wh_group *g, wh_group_call *fn, void *baton)
+{
+    apr_status_t rv;
+    ticket t;
+
+    t.item = NULL;
+    queue_up(g, &t);
+    pthread_mutex_lock(&g->mutex);
+    queue_take(g); /* ours: who leads is first */
+    pthread_mutex_unlock(&g->mutex);
+    rv = fn(baton, g->store, g->spec->provider);
+    pthread_mutex_lock(&g->mutex);
+    lead_on(g);
+    pthread_mutex_unlock(&g->mutex);
+    return rv;
+}

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_store_group.c: group commit: many threads, several processes, copies at once, batches that fail, a store that is not there. */
+#include "tap.h"
+#include "store_fixture.h"
+
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "core/reasons.h"
+#include "store/group.h"
+#include "store/sqlite.h"
+
+#define THREADS 32
+
+typedef struct task {
+    wh_group *group;
+    int count;          /* deliveries to bring */
+    const char *key;    /* the same for all, NULL: none */
+    const char *body;
+    apr_size_t len;
+    int *outcomes;      /* shared with the parent: by webhook_accept_outcome */
+    int wrong;          /* answers that contradict themselves */
+    char (*ids)[WH_ID_LEN + 1]; /* NULL or room for count */
+} task;
+
+static void *bring(void *data)
+{
+    task *t = data;
+    apr_allocator_t *allocator;
+    apr_pool_t *p;
+    int i;
+
+    apr_allocator_create(&allocator);
+    apr_pool_create_ex(&p, NULL, NULL, allocator);
+    apr_allocator_owner_set(allocator, p);
+    for (i = 0; i < t->count; i++) {
+        fx_item *it = fx_make(p, t->body ? t->body : fx_body, t->body ? t->len : sizeof fx_body - 1, t->key, "h", NULL, apr_time_now());
+        webhook_accept_outcome o = wh_group_accept(t->group, &it->accept, p);
+
+        __atomic_fetch_add(&t->outcomes[o], 1, __ATOMIC_RELAXED);
+        if (o == WEBHOOK_ACCEPT_PENDING || o != it->accept.outcome || (o == WEBHOOK_ACCEPT_STORED && strcmp(it->accept.first_id, it->id) != 0)
+            || (o == WEBHOOK_ACCEPT_FAILED && !it->accept.result.reason))
+            t->wrong++;
+        if (t->ids)
+            memcpy(t->ids[i], it->accept.first_id, sizeof t->ids[i]);
+        apr_pool_clear(p);
+    }
+    apr_pool_destroy(p);
+    return NULL;
+}
+
+/* @return wrong answers */
+static int run_threads(wh_group *g, int threads, int count, const char *key, const char *body, apr_size_t len, int *outcomes)
+{
+    pthread_t id[THREADS];
+    task t[THREADS];
+    int i, wrong = 0;
+
+    for (i = 0; i < threads; i++) {
+        task one = { g, count, key, body, len, outcomes, 0, NULL };
+        t[i] = one;
+        pthread_create(&id[i], NULL, bring, &t[i]);
+    }
+    for (i = 0; i < threads; i++) {
+        pthread_join(id[i], NULL);
+        wrong += t[i].wrong;
+    }
+    return wrong;
+}
+
+static int *shared_ints(void)
+{
+    return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+static void processes(const wh_store_spec *spec, int n, int threads, int count, const char *key, const char *body, apr_size_t len,
+                      int *outcomes, uint64_t *counters, int *failed)
+{
+    wh_group_conf conf = { 0, 0, &counters[0], &counters[1], &counters[2] };
+    int i, status;
+
+    for (i = 0; i < n; i++) {
+        if (fork() == 0) {
+            apr_pool_t *p;
+            webhook_result res;
+            wh_group *g;
+            int wrong = 1;
+
+            apr_pool_create(&p, NULL);
+            if (wh_group_create(&g, spec, &conf, p, &res) == APR_SUCCESS)
+                wrong = run_threads(g, threads, count, key, body, len, outcomes);
+            apr_pool_destroy(p);
+            _exit(wrong ? 1 : 0);
+        }
+    }
+    *failed = 0;
+    while (wait(&status) > 0)
+        *failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+static void check_many(void)
+{
+    wh_store_spec *spec = fx_sqlite("many", FX_PLAIN " lock-timeout=60s");
+    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *outcomes = shared_ints(), failed;
+    const char *problem;
+    webhook_result res;
+
+    fx_init(spec, &res);
+    processes(spec, 3, THREADS, 40, NULL, NULL, 0, outcomes, counters, &failed);
+    is_int(failed, 0, "3 processes of 32 threads bring 40 each");
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 3 * THREADS * 40, "all are stored");
+    is_int(fx_stats(spec, fx_open(spec, fx_pool)).deliveries, 3 * THREADS * 40, "all are there");
+    is_int(counters[1], 3 * THREADS * 40, "all are counted");
+    is_int(counters[2], 0, "no errors");
+    ok(counters[0] > 0 && counters[0] < counters[1] / 2, "in fewer transactions (%d for %d)", (int)counters[0], (int)counters[1]);
+    is_int(wh_sqlite_check(fx_path("many"), &problem, fx_pool), APR_SUCCESS, "check");
+    is_str(problem, NULL, "is content");
+}
+
+static void check_copies(void)
+{
+    wh_store_spec *spec = fx_sqlite("copies", FX_PLAIN " lock-timeout=60s");
+    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *outcomes = shared_ints(), failed;
+    apr_array_header_t *rows;
+    webhook_result res;
+    webhook_store *s;
+    webhook_query q;
+
+    fx_init(spec, &res);
+    processes(spec, 4, 25, 10, "one and the same", NULL, 0, outcomes, counters, &failed);
+    is_int(failed, 0, "4 processes bring 1000 copies at once");
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 1, "one is stored");
+    is_int(outcomes[WEBHOOK_ACCEPT_DUPLICATE], 999, "the others are duplicates");
+    s = fx_open(spec, fx_pool);
+    memset(&q, 0, sizeof q);
+    q.limit = 10;
+    rows = fx_list(spec, s, &q);
+    is_int(rows->nelts, 1, "one row");
+    is_int(rows->nelts ? FX_ROW(rows, 0)->duplicates : -1, 999, "that knows of all of them");
+}
+
+static int count_files(const char *path)
+{
+    DIR *d = opendir(path);
+    struct dirent *e;
+    int n = 0;
+
+    while (d && (e = readdir(d)) != NULL) {
+        if (e->d_name[0] == '.')
+            continue;
+        n += e->d_type == DT_DIR ? count_files(apr_psprintf(fx_pool, "%s/%s", path, e->d_name)) : 1;
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static void check_big(void)
+{
+    wh_store_spec *spec = fx_sqlite("big", FX_PLAIN " lock-timeout=60s");
+    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *outcomes = shared_ints(), failed;
+    char *body = apr_pcalloc(fx_pool, 100000);
+    const char *problem;
+    webhook_result res;
+
+    fx_init(spec, &res);
+    processes(spec, 2, 8, 4, NULL, body, 100000, outcomes, counters, &failed);
+    processes(spec, 2, 8, 4, "same", body, 100000, outcomes, counters, &failed);
+    is_int(failed, 0, "big bodies by many threads");
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 65, "all stored, one of the copies");
+    is_int(count_files(apr_pstrcat(fx_pool, fx_path("big"), "-bodies", NULL)), 65, "a file each, none left over");
+    wh_sqlite_check(fx_path("big"), &problem, fx_pool);
+    is_str(problem, NULL, "check is content");
+}
+
+static void check_absent(void)
+{
+    wh_store_spec *spec = fx_sqlite("absent", FX_PLAIN " lock-timeout=1s");
+    uint64_t counters[3] = { 0, 0, 0 };
+    wh_group_conf conf = { 0, 0, &counters[0], &counters[1], &counters[2] };
+    int outcomes[8] = { 0 };
+    webhook_result res;
+    apr_pool_t *p;
+    wh_group *g;
+
+    apr_pool_create(&p, fx_pool);
+    is_int(wh_group_create(&g, spec, &conf, p, &res), APR_SUCCESS, "a group on a store that is not there");
+    is_int(run_threads(g, 8, 5, NULL, NULL, 0, outcomes), 0, "answers everybody");
+    is_int(outcomes[WEBHOOK_ACCEPT_FAILED], 40, "with failure");
+    is_int(counters[2], 40, "and counts them");
+    fx_init(spec, &res);
+    is_int(run_threads(g, 8, 5, NULL, NULL, 0, outcomes), 0, "when it is made");
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 40, "it works");
+    apr_pool_destroy(p);
+}
+
+/* A store that refuses whole batches because of one item, and cannot be entered when told so. */
+struct webhook_store {
+    int entered;
+};
+static int fake_locked, fake_calls;
+
+static apr_status_t fake_open(webhook_store **out, const webhook_store_conf *conf, apr_pool_t *p, webhook_result *res)
+{
+    (void)conf, (void)res;
+    *out = apr_pcalloc(p, sizeof **out);
+    return APR_SUCCESS;
+}
+
+static apr_status_t fake_enter(webhook_store *s, webhook_result *res)
+{
+    usleep(20000); /* time for others to queue up; the outcome does not depend on it */
+    if (fake_locked) {
+        res->rv = APR_TIMEUP;
+        res->reason = "store-busy";
+        res->detail = "told so";
+        return APR_TIMEUP;
+    }
+    s->entered = 1;
+    return APR_SUCCESS;
+}
+
+static apr_status_t fake_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
+{
+    int i, bad = 0;
+
+    (void)s, (void)now;
+    fake_calls++;
+    for (i = 0; i < count; i++)
+        bad += items[i]->handler_count == 0;
+    for (i = 0; i < count; i++) {
+        items[i]->outcome = bad ? WEBHOOK_ACCEPT_FAILED : WEBHOOK_ACCEPT_STORED;
+        if (bad) {
+            res->rv = APR_EGENERAL;
+            res->reason = "internal";
+            items[i]->result = *res;
+        } else {
+            memcpy(items[i]->first_id, items[i]->delivery->id, WH_ID_LEN + 1);
+        }
+    }
+    return bad ? APR_EGENERAL : APR_SUCCESS;
+}
+
+static void *bring_bad(void *data)
+{
+    apr_pool_t *p;
+    fx_item *it;
+
+    apr_pool_create(&p, NULL);
+    it = fx_small(p, NULL, NULL, NULL, apr_time_now());
+    wh_group_accept(data, &it->accept, p);
+    apr_pool_destroy(p);
+    return NULL;
+}
+
+static apr_status_t look_around(void *baton, webhook_store *store, const webhook_store_provider *provider)
+{
+    ok(store && provider->accept == fake_accept, "run: gets the handle");
+    ++*(int *)baton;
+    return APR_ENOTIMPL;
+}
+
+static void check_fake(void)
+{
+    static const webhook_store_provider fake = { .name = "fake", .open = fake_open, .enter = fake_enter, .accept = fake_accept };
+    wh_store_spec spec = { "fake:", &fake, NULL };
+    int outcomes[8] = { 0 }, ran = 0, i;
+    pthread_t bad[4];
+    webhook_result res;
+    apr_pool_t *p;
+    wh_group *g;
+
+    apr_pool_create(&p, fx_pool);
+    is_int(wh_group_create(&g, &spec, NULL, p, &res), APR_SUCCESS, "a group without counters");
+    for (i = 0; i < 4; i++)
+        pthread_create(&bad[i], NULL, bring_bad, g);
+    is_int(run_threads(g, 16, 5, NULL, NULL, 0, outcomes), 0, "bad items among good ones");
+    for (i = 0; i < 4; i++)
+        pthread_join(bad[i], NULL);
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 80, "do not take the good ones down");
+    fake_locked = 1;
+    is_int(run_threads(g, 16, 2, NULL, NULL, 0, outcomes), 0, "when the lock cannot be had");
+    is_int(outcomes[WEBHOOK_ACCEPT_FAILED], 32, "everybody is told");
+    fake_locked = 0;
+    is_int(wh_group_run(g, look_around, &ran), APR_ENOTIMPL, "run: returns what the call returned");
+    is_int(ran, 1, "run: once");
+    is_int(run_threads(g, 4, 2, NULL, NULL, 0, outcomes), 0, "and accepting goes on");
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 88, "for all");
+    apr_pool_destroy(p);
+}
+
+typedef struct running {
+    wh_group *group;
+    int inside, overlaps, calls;
+} running;
+
+static apr_status_t be_alone(void *baton, webhook_store *store, const webhook_store_provider *provider)
+{
+    running *r = baton;
+    webhook_store_stats stats;
+    webhook_result res;
+
+    r->overlaps += __atomic_add_fetch(&r->inside, 1, __ATOMIC_SEQ_CST) != 1;
+    r->calls += provider->stats(store, &stats, fx_pool, &res) == APR_SUCCESS;
+    __atomic_sub_fetch(&r->inside, 1, __ATOMIC_SEQ_CST);
+    return APR_SUCCESS;
+}
+
+static void *run_calls(void *data)
+{
+    running *r = data;
+    int i;
+
+    for (i = 0; i < 50; i++)
+        wh_group_run(r->group, be_alone, r);
+    return NULL;
+}
+
+static void check_run_beside_accepting(void)
+{
+    wh_store_spec *spec = fx_sqlite("beside", FX_PLAIN " lock-timeout=60s");
+    int outcomes[8] = { 0 }, i;
+    pthread_t caller[3];
+    webhook_result res;
+    apr_pool_t *p;
+    running r;
+
+    fx_init(spec, &res);
+    apr_pool_create(&p, fx_pool);
+    memset(&r, 0, sizeof r);
+    wh_group_create(&r.group, spec, NULL, p, &res);
+    for (i = 0; i < 3; i++)
+        pthread_create(&caller[i], NULL, run_calls, &r);
+    is_int(run_threads(r.group, 16, 10, NULL, NULL, 0, outcomes), 0, "accepting beside other calls");
+    for (i = 0; i < 3; i++)
+        pthread_join(caller[i], NULL);
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 160, "all stored");
+    is_int(r.calls, 150, "all calls made");
+    is_int(r.overlaps, 0, "one at a time");
+    apr_pool_destroy(p);
+}
+
+int main(void)
+{
+    fx_begin();
+    check_fake();
+    check_many();
+    check_copies();
+    check_big();
+    check_absent();
+    check_run_beside_accepting();
+    return tap_done();
+}

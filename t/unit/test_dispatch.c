@@ -1,0 +1,866 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dispatcher over the memory store with a handler made for the test, then over SQLite with real programs and SIGKILL. The store's
+ * table is wrapped, so that its calls can fail, hang or be looked at.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include "core/reasons.h"
+#include "dispatch/dispatch.h"
+#include "dispatch/handlers.h"
+#include "store/memory.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+/* ---- the wrapped store ---- */
+
+static struct {
+    const webhook_store_provider *real;
+    int fail_turns, fail_settles, fail_owns, hang_turn;
+    int turns, close_after_lease; /* descriptor to close after a turn that leased; -1: none */
+    int duplicate_settles;
+    int steal; /* take back all leases before the next settling turn */
+} hook;
+
+static webhook_store_provider wrapped;
+
+static apr_status_t refuse(webhook_result *res)
+{
+    res->reason = "store-busy";
+    res->detail = "refused by the test";
+    return res->rv = APR_EBUSY;
+}
+
+static apr_status_t wrapped_own(webhook_store *s, webhook_result *res)
+{
+    return hook.fail_owns > 0 && hook.fail_owns-- ? refuse(res) : hook.real->own(s, res);
+}
+
+static apr_status_t wrapped_turn(webhook_store *s, webhook_settlement *const *settled, int settled_count, const webhook_lease_want *wants,
+                                 int want_count, apr_time_t now, apr_array_header_t *leases, apr_time_t *next_due, apr_pool_t *p,
+                                 webhook_result *res)
+{
+    apr_status_t rv;
+
+    hook.turns++;
+    if (hook.hang_turn && settled_count) {
+        for (;;)
+            poll(NULL, 0, 1000);
+    }
+    if ((hook.fail_turns > 0 && hook.fail_turns--) || (settled_count && hook.fail_settles > 0 && hook.fail_settles--))
+        return refuse(res);
+    if (hook.steal && settled_count) {
+        int n;
+
+        hook.steal = 0;
+        hook.real->reclaim(s, now + SECONDS(86400), &n, res);
+    }
+    rv = hook.real->turn(s, settled, settled_count, wants, want_count, now, leases, next_due, p, res);
+    if (rv == APR_SUCCESS && leases->nelts && hook.close_after_lease >= 0) {
+        close(hook.close_after_lease);
+        hook.close_after_lease = -1;
+    }
+    return rv;
+}
+
+/* ---- the handler made for the test ---- */
+
+/*
+ * What an attempt does is the event of its delivery: "done", "retry", "dead" end at once; "slow-done" after 20 ms; "hold" waits for a stop;
+ * "flaky" fails its first attempt; "close" ends after 20 ms and closes the lifeline when it starts.
+ */
+typedef struct fake_attempt {
+    struct fake_attempt *next;
+    webhook_attempt *attempt;
+    webhook_handler *owner;
+    const char *event;
+} fake_attempt;
+
+struct webhook_handler {
+    webhook_loop *loop;
+    const webhook_services *services;
+    fake_attempt *held;
+    apr_pool_t *pool;
+};
+
+static struct {
+    int open_now, open_max, started, finished, flushed, stopped, closed;
+    int fail_open, deaf; /* deaf: a stop is not obeyed */
+    int leave_after;     /* close the lifeline when so many have ended */
+    int first_attempt;   /* attempt number of the last start */
+    char order[2000];
+} fake;
+
+static int lifeline[2] = { -1, -1 }, life[2] = { -1, -1 };
+
+static void close_lifeline(void)
+{
+    if (lifeline[1] >= 0)
+        close(lifeline[1]);
+    lifeline[1] = -1;
+}
+
+static void fake_end(fake_attempt *f, webhook_outcome outcome)
+{
+    webhook_handler *h = f->owner;
+    webhook_attempt_result r = { .outcome = outcome };
+
+    if (outcome != WEBHOOK_OUTCOME_DONE) {
+        r.reason = outcome == WEBHOOK_OUTCOME_RELEASED ? wh_failure_STOPPED : wh_failure_EXIT;
+        r.detail = apr_pstrdup(f->attempt->pool, "as told");
+        r.code = 3;
+    }
+    r.output.data = apr_pstrdup(f->attempt->pool, "said");
+    r.output.len = 4;
+    fake.open_now--;
+    fake.finished++;
+    if (fake.leave_after && fake.finished >= fake.leave_after)
+        close_lifeline();
+    h->services->finish(h->loop, f->attempt, &r);
+}
+
+static void fake_later(void *baton)
+{
+    fake_end(baton, WEBHOOK_OUTCOME_DONE);
+}
+
+static apr_status_t fake_open(webhook_handler **out, const webhook_handler_conf *conf, const char *name, webhook_loop *loop,
+                              const webhook_services *services, apr_pool_t *p, webhook_result *res)
+{
+    webhook_handler *h = apr_pcalloc(p, sizeof(*h));
+
+    (void)conf;
+    (void)name;
+    if (fake.fail_open) {
+        res->reason = "not-started";
+        return APR_EGENERAL;
+    }
+    h->loop = loop;
+    h->services = services;
+    h->pool = p;
+    *out = h;
+    return APR_SUCCESS;
+}
+
+static void fake_start(webhook_handler *h, webhook_attempt *attempt)
+{
+    const char *event = attempt->lease->delivery->event;
+    fake_attempt *f = apr_pcalloc(attempt->pool, sizeof(*f));
+    size_t n = strlen(fake.order);
+
+    f->attempt = attempt;
+    f->owner = h;
+    f->event = event;
+    fake.started++;
+    fake.first_attempt = attempt->lease->attempt;
+    if (++fake.open_now > fake.open_max)
+        fake.open_max = fake.open_now;
+    snprintf(fake.order + n, sizeof(fake.order) - n, "%c", attempt->lease->delivery->uri[1]);
+    if (!strcmp(event, "done"))
+        fake_end(f, WEBHOOK_OUTCOME_DONE);
+    else if (!strcmp(event, "retry"))
+        fake_end(f, WEBHOOK_OUTCOME_RETRY);
+    else if (!strcmp(event, "dead"))
+        fake_end(f, WEBHOOK_OUTCOME_DEAD);
+    else if (!strcmp(event, "flaky"))
+        fake_end(f, attempt->lease->attempt == 1 ? WEBHOOK_OUTCOME_RETRY : WEBHOOK_OUTCOME_DONE);
+    else if (!strcmp(event, "slow-done"))
+        h->services->timer(h->loop, 20000, fake_later, f);
+    else if (!strcmp(event, "close")) {
+        close_lifeline();
+        h->services->timer(h->loop, 20000, fake_later, f);
+    } else {
+        f->next = h->held;
+        h->held = f;
+    }
+}
+
+static void fake_flush(webhook_handler *h)
+{
+    (void)h;
+    fake.flushed++;
+}
+
+static void fake_stop(webhook_handler *h, apr_interval_time_t kill_after)
+{
+    fake.stopped++;
+    ok(kill_after > 0 && kill_after <= SECONDS(2), "a stop says how long until KILL");
+    while (h->held && !fake.deaf) {
+        fake_attempt *f = h->held;
+
+        h->held = f->next;
+        fake_end(f, WEBHOOK_OUTCOME_RELEASED);
+    }
+}
+
+static void fake_close(webhook_handler *h)
+{
+    fake.closed++;
+    /* What a handler that was not quick enough might still do; it must find its attempts' memory. */
+    while (h->held) {
+        fake_attempt *f = h->held;
+
+        h->held = f->next;
+        fake_end(f, WEBHOOK_OUTCOME_RELEASED);
+    }
+}
+
+static const webhook_handler_provider fake_provider = {
+    .name = "fake", .open = fake_open, .start = fake_start, .flush = fake_flush, .stop = fake_stop, .close = fake_close
+};
+
+/* ---- scenes ---- */
+
+typedef struct scene {
+    wh_store_spec *spec;
+    webhook_store *store; /* our own handle */
+    wh_dispatch_conf conf;
+    wh_handler_def def;
+    wh_counters *counters;
+    apr_pool_t *pool;
+} scene;
+
+static char logged[200000];
+
+static void log_sink(void *baton, int level, apr_status_t rv, const char *text)
+{
+    size_t n = strlen(logged);
+
+    (void)baton;
+    (void)rv;
+    snprintf(logged + n, sizeof(logged) - n, "<%d>%s\n", level, text);
+}
+
+static scene scene_begin(void)
+{
+    static const char *names[] = { "h" };
+    webhook_result res;
+    scene s;
+
+    memset(&s, 0, sizeof(s));
+    memset(&fake, 0, sizeof(fake));
+    memset(&hook, 0, sizeof(hook));
+    hook.close_after_lease = -1;
+    hook.real = &wh_store_memory;
+    wrapped = wh_store_memory;
+    wrapped.own = wrapped_own;
+    wrapped.turn = wrapped_turn;
+    logged[0] = '\0';
+    apr_pool_create(&s.pool, fx_pool);
+    s.spec = fx_spec("memory:", "");
+    fx_init(s.spec, &res);
+    s.store = fx_open(s.spec, s.pool);
+    s.counters = apr_pcalloc(s.pool, wh_counters_size(0, 1));
+    wh_counters_init(s.counters, wh_counters_size(0, 1), NULL, 0, names, 1);
+    s.def.name = "h";
+    s.def.provider = &fake_provider;
+    s.def.concurrency = 4;
+    s.def.timeout = SECONDS(30);
+    s.def.capture = 65536;
+    s.def.retry = wh_retry_default;
+    s.conf.store = &wrapped;
+    s.conf.store_conf = s.spec->conf;
+    s.conf.counters = s.counters;
+    s.conf.wake_fd = s.conf.parent_pidfd = -1;
+    (void)!pipe2(lifeline, O_CLOEXEC);
+    (void)!pipe2(life, O_CLOEXEC);
+    s.conf.lifeline_fd = lifeline[0];
+    s.conf.life_fd = life[0];
+    return s;
+}
+
+/* A delivery for handler h; its uri begins with the letter. @return its id */
+static const char *deliver(scene *s, const char *event, char letter)
+{
+    fx_item *i = fx_small(s->pool, NULL, "h", NULL, apr_time_now());
+
+    i->d.event = event;
+    i->d.uri = apr_psprintf(s->pool, "/%c", letter);
+    if (fx_accept(s->spec, s->store, i, apr_time_now()) != WEBHOOK_ACCEPT_STORED)
+        exit(1);
+    apr_sleep(50); /* due times in the order of arrival */
+    return i->id;
+}
+
+static int dispatch(scene *s)
+{
+    apr_array_header_t *handlers = apr_array_make(s->pool, 1, sizeof(wh_handler_def *));
+
+    APR_ARRAY_PUSH(handlers, const wh_handler_def *) = &s->def;
+    s->conf.handlers = handlers;
+    return wh_dispatch_run(&s->conf, s->pool);
+}
+
+static void scene_end(scene *s)
+{
+    close_lifeline();
+    close(lifeline[0]);
+    close(life[0]);
+    if (life[1] >= 0)
+        close(life[1]);
+    life[1] = -1;
+    apr_pool_destroy(s->pool);
+}
+
+static const webhook_job_row *job_of(scene *s, const char *id)
+{
+    webhook_row *row = fx_get(s->spec, s->store, id);
+
+    return row && row->jobs->nelts ? APR_ARRAY_IDX(row->jobs, 0, const webhook_job_row *) : NULL;
+}
+
+static const webhook_attempt_row *attempt_of(const webhook_job_row *j, int i)
+{
+    return i < j->attempt_rows->nelts ? APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row *) : NULL;
+}
+
+static void all_done(void)
+{
+    scene s = scene_begin();
+    wh_handler_counters *c = wh_counters_handler(s.counters, 0);
+    int i;
+
+    for (i = 0; i < 50; i++)
+        deliver(&s, "slow-done", 'a');
+    fake.leave_after = 50;
+    is_int(dispatch(&s), 0, "it leaves in order");
+    is_int(fx_stats(s.spec, s.store).done, 50, "50 jobs are done");
+    is_int(fake.started, 50, "each was started once");
+    is_int(fake.open_max, 4, "four at a time");
+    ok(fake.flushed > 0 && fake.flushed <= fake.started, "flush after the starts of a turn");
+    is_int(fake.closed, 1, "the handler was closed");
+    is_int(c->attempts, 50, "counted: attempts");
+    is_int(c->done, 50, "counted: done");
+    ok(c->busy_usec >= 50 * 20000, "counted: time");
+    ok(hook.turns < 150, "settling and leasing share transactions (%d for 50 jobs)", hook.turns);
+    scene_end(&s);
+
+    s = scene_begin();
+    s.def.concurrency = 1;
+    for (i = 0; i < 26; i++)
+        deliver(&s, "slow-done", (char)('a' + i));
+    fake.leave_after = 26;
+    is_int(dispatch(&s), 0, "concurrency 1");
+    is_int(fake.open_max, 1, "never two at a time");
+    is_str(fake.order, "abcdefghijklmnopqrstuvwxyz", "in the order they came");
+    scene_end(&s);
+}
+
+static void outcomes(void)
+{
+    scene s = scene_begin();
+    wh_handler_counters *c = wh_counters_handler(s.counters, 0);
+    const char *done = deliver(&s, "done", 'a'), *retry = deliver(&s, "retry", 'b'), *dead = deliver(&s, "dead", 'c');
+    const webhook_job_row *j;
+    apr_time_t before = apr_time_now();
+
+    fake.leave_after = 3;
+    dispatch(&s);
+    j = job_of(&s, done);
+    is_str(j->state, "done", "done");
+    is_int(attempt_of(j, 0)->output.len, 4, "with its output");
+    j = job_of(&s, retry);
+    is_str(j->state, "retry", "retry");
+    is_str(j->reason, "exit-status", "with its reason");
+    ok(j->due >= before + SECONDS(1) && j->due <= apr_time_now() + SECONDS(10), "due within the policy");
+    is_int(attempt_of(j, 0)->code, 3, "and code");
+    is_str(attempt_of(j, 0)->detail, "as told", "and detail");
+    j = job_of(&s, dead);
+    is_str(j->state, "dead", "dead");
+    is_int(c->retried, 1, "counted: retried");
+    is_int(c->dead, 1, "counted: dead");
+    ok(strstr(logged, "<5>WH0614") != NULL, "a dead letter is logged");
+    ok(strstr(logged, "<6>WH0615") != NULL, "a retry is logged");
+    ok(!strstr(logged, "<4>") && !strstr(logged, "<3>"), "neither is a warning");
+    scene_end(&s);
+
+    s = scene_begin();
+    s.def.retry.within = 0;
+    retry = deliver(&s, "retry", 'a');
+    fake.leave_after = 1;
+    dispatch(&s);
+    j = job_of(&s, retry);
+    is_str(j->state, "dead", "a retry that the policy gives up is dead");
+    is_str(j->reason, "exit-status", "its reason stays that of the attempt");
+    is_str(attempt_of(j, 0)->detail, "as told; expired after 1 attempt", "its detail says so");
+    scene_end(&s);
+
+    s = scene_begin();
+    s.def.retry.first = s.def.retry.cap = SECONDS(1);
+    retry = deliver(&s, "flaky", 'a');
+    fake.leave_after = 2;
+    dispatch(&s);
+    j = job_of(&s, retry);
+    is_str(j->state, "done", "a second attempt is made when it is due");
+    is_int(j->attempts, 2, "with the next number");
+    ok(attempt_of(j, 1)->started - attempt_of(j, 0)->ended >= SECONDS(1), "not before");
+    scene_end(&s);
+}
+
+static void lost_bodies(void)
+{
+    scene s = scene_begin();
+    fx_item *i = fx_small(s.pool, NULL, "h", NULL, apr_time_now());
+    const webhook_job_row *j;
+
+    i->d.event = "done";
+    i->d.body.data = NULL;
+    i->d.body.len = 0;
+    i->d.body_file = "/nonexistent/body";
+    fx_accept(s.spec, s.store, i, apr_time_now());
+    deliver(&s, "close", 'b');
+    dispatch(&s);
+    j = job_of(&s, i->id);
+    if (j && !strcmp(j->state, "dead"))
+        is_str(j->reason, "body-lost", "a body file that is gone: dead with its reason");
+    else
+        skip("the memory store keeps bodies itself");
+    is_int(fake.started, 1 + (j && strcmp(j->state, "dead")), "its handler never saw it");
+    scene_end(&s);
+}
+
+static void store_away(void)
+{
+    scene s = scene_begin();
+    int i;
+
+    for (i = 0; i < 20; i++)
+        deliver(&s, i % 2 ? "slow-done" : "done", 'a');
+    hook.fail_owns = 2;
+    hook.fail_turns = 2;
+    hook.fail_settles = 3;
+    fake.leave_after = 20;
+    is_int(dispatch(&s), 0, "a store that fails now and then");
+    is_int(fx_stats(s.spec, s.store).done, 20, "every settlement arrives in the end");
+    is_int(fake.started, 20, "nothing was tried twice");
+    is_int(s.counters->store_errors, 7, "the failures are counted");
+    ok(!strstr(logged, "<4>"), "short troubles are no warning");
+    is_int(wh_counters_handler(s.counters, 0)->fenced, 0, "nothing was fenced");
+    scene_end(&s);
+
+    s = scene_begin();
+    deliver(&s, "done", 'a');
+    deliver(&s, "close", 'b');
+    hook.fail_settles = 7; /* 50 100 200 400 800 1600 3200 ms */
+    dispatch(&s);
+    is_int(fx_stats(s.spec, s.store).done, 2, "a store away for seconds");
+    ok(strstr(logged, "<4>WH0610") != NULL, "is a warning");
+    ok(strstr(logged, "<5>WH0611") != NULL, "its return is told");
+    scene_end(&s);
+}
+
+static void fenced(void)
+{
+    scene s = scene_begin();
+    const char *id = deliver(&s, "close", 'a');
+    const webhook_job_row *j;
+
+    hook.steal = 1;
+    dispatch(&s);
+    j = job_of(&s, id);
+    is_int(wh_counters_handler(s.counters, 0)->fenced, 1, "a result whose lease was lost is counted");
+    is_int(wh_counters_handler(s.counters, 0)->done, 0, "and not recorded");
+    ok(j && strcmp(j->state, "done"), "the job is as its new owner wants it (%s)", j ? j->state : "?");
+    is_str(attempt_of(j, 0)->outcome, "lost", "its attempt is lost");
+    scene_end(&s);
+}
+
+static void drains(void)
+{
+    scene s = scene_begin();
+    const char *ids[6];
+    int i, queued = 0;
+
+    s.def.concurrency = 2;
+    for (i = 0; i < 6; i++)
+        ids[i] = deliver(&s, i == 1 ? "close" : "slow-done", (char)('a' + i));
+    is_int(dispatch(&s), 0, "a drain while attempts are open");
+    is_str(job_of(&s, ids[0])->state, "done", "what was open is finished");
+    is_str(job_of(&s, ids[1])->state, "done", "all of it");
+    for (i = 2; i < 6; i++)
+        queued += !strcmp(job_of(&s, ids[i])->state, "queued") && job_of(&s, ids[i])->attempts == 0;
+    is_int(queued, 4, "the rest was not touched");
+    is_int(fake.stopped, 0, "nothing was stopped");
+    scene_end(&s);
+
+    s = scene_begin();
+    for (i = 0; i < 4; i++)
+        ids[i] = deliver(&s, "done", 'a');
+    hook.close_after_lease = lifeline[1];
+    lifeline[1] = -1;
+    is_int(dispatch(&s), 0, "a drain between lease and start");
+    is_int(fake.started, 0, "nothing was started");
+    for (i = queued = 0; i < 4; i++)
+        queued += !strcmp(job_of(&s, ids[i])->state, "queued") && job_of(&s, ids[i])->attempts == 0
+            && job_of(&s, ids[i])->attempt_rows->nelts == 0;
+    is_int(queued, 4, "the jobs are back with their attempt numbers");
+    is_int(wh_counters_handler(s.counters, 0)->attempts, 0, "no attempt is counted");
+    scene_end(&s);
+
+    s = scene_begin();
+    fake.fail_open = 1;
+    deliver(&s, "done", 'a');
+    s.conf.drain_max = apr_time_from_msec(100);
+    close_lifeline();
+    is_int(dispatch(&s), 0, "a drain with a handler that cannot be opened");
+    is_int(fx_stats(s.spec, s.store).queued, 1, "its job waits");
+    scene_end(&s);
+
+    s = scene_begin();
+    deliver(&s, "hold", 'a');
+    ids[0] = deliver(&s, "close", 'b');
+    s.conf.drain_max = apr_time_from_msec(300);
+    is_int(dispatch(&s), 0, "a drain that takes too long becomes a stop");
+    is_int(fake.stopped, 1, "the handler was told");
+    is_int(wh_counters_handler(s.counters, 0)->released, 1, "its attempt is released");
+    is_str(job_of(&s, ids[0])->state, "done", "what could finish did");
+    scene_end(&s);
+}
+
+static void close_life(void)
+{
+    close(life[1]);
+    life[1] = -1;
+}
+
+static void stops(void)
+{
+    scene s = scene_begin();
+    const char *a, *b;
+    const webhook_job_row *j;
+    apr_time_t t0;
+
+    a = deliver(&s, "hold", 'a');
+    hook.close_after_lease = -1;
+    b = deliver(&s, "done", 'b');
+    fake.leave_after = 0;
+    /* closed before it starts: stop with nothing open */
+    close_life();
+    is_int(dispatch(&s), 0, "a stop before anything began");
+    is_int(fake.started, 0, "nothing is started");
+    is_str(job_of(&s, b)->state, "queued", "jobs stay queued");
+    scene_end(&s);
+
+    s = scene_begin();
+    a = deliver(&s, "hold", 'a');
+    deliver(&s, "done", 'b');
+    hook.fail_settles = 2;
+    {
+        /* the pipe closes when the store has leased */
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            close(life[0]);
+            apr_sleep(300000);
+            _exit(0);
+        }
+        close_life();
+        t0 = apr_time_now();
+        is_int(dispatch(&s), 0, "a stop with an open attempt");
+        waitpid(pid, NULL, 0);
+    }
+    ok(apr_time_now() - t0 < SECONDS(3), "it leaves within three seconds");
+    is_int(fake.stopped, 1, "the handler was told");
+    j = job_of(&s, a);
+    is_str(attempt_of(j, 0)->outcome, "released", "its attempt is released");
+    ok(j->due <= apr_time_now(), "and ready at once");
+    is_int(j->attempts, 1, "the attempt number stays used");
+    scene_end(&s);
+
+    s = scene_begin();
+    a = deliver(&s, "hold", 'a');
+    fake.deaf = 1;
+    {
+        int fd;
+        pid_t pid = fork();
+
+        if (pid == 0)
+            for (;;)
+                pause();
+        fd = (int)syscall(SYS_pidfd_open, pid, 0);
+        s.conf.parent_pidfd = fd;
+        kill(pid, SIGKILL);
+        t0 = apr_time_now();
+        ok(fd >= 0, "a pidfd");
+        is_int(dispatch(&s), 0, "the parent is dead");
+        waitpid(pid, NULL, 0);
+        close(fd);
+    }
+    scene_end(&s);
+
+    s = scene_begin();
+    a = deliver(&s, "hold", 'a');
+    fake.deaf = 1;
+    {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            close(life[0]);
+            apr_sleep(300000);
+            _exit(0);
+        }
+        close_life();
+        t0 = apr_time_now();
+        is_int(dispatch(&s), 0, "a handler that does not stop");
+        waitpid(pid, NULL, 0);
+    }
+    ok(apr_time_now() - t0 < SECONDS(4), "does not keep the dispatcher");
+    is_str(attempt_of(job_of(&s, a), 0)->outcome, "released", "its attempt is released by force");
+    is_int(fake.closed, 1, "and the handler closed");
+    scene_end(&s);
+
+    s = scene_begin();
+    deliver(&s, "slow-done", 'a');
+    hook.hang_turn = 1;
+    {
+        pid_t pid = fork();
+        int status = -1;
+
+        if (pid == 0) {
+            close_life();
+            close(lifeline[1]);
+            lifeline[1] = -1;
+            s.conf.lifeline_fd = -1;
+            _exit(dispatch(&s));
+        }
+        apr_sleep(500000);
+        t0 = apr_time_now();
+        close_life();
+        waitpid(pid, &status, 0);
+        is_int(status, 0, "a store call that hangs for ever does not keep the dispatcher");
+        ok(apr_time_now() - t0 < SECONDS(5), "it left after %d ms", (int)((apr_time_now() - t0) / 1000));
+    }
+    scene_end(&s);
+}
+
+static void warnings(void)
+{
+    scene s = scene_begin();
+    fx_item *i = fx_small(s.pool, NULL, "gone", NULL, apr_time_now());
+
+    fx_accept(s.spec, s.store, i, apr_time_now());
+    deliver(&s, "close", 'a');
+    dispatch(&s);
+    ok(strstr(logged, "<4>WH0619") && strstr(logged, "handler gone"), "jobs of a handler that is not configured: a warning");
+    is_int(fx_stats(s.spec, s.store).queued, 1, "they wait");
+    scene_end(&s);
+}
+
+/* Rows come while it waits; the byte may come from another process. */
+static void wakes(void)
+{
+    scene s = scene_begin();
+    int wake[2];
+    char c;
+    pid_t pid;
+
+    (void)!pipe2(wake, O_CLOEXEC | O_NONBLOCK);
+    s.conf.wake_fd = wake[0];
+    deliver(&s, "done", 'a');
+    fake.leave_after = 1;
+    pid = fork();
+    if (pid == 0) {
+        int n;
+
+        for (n = 0; n < 5000; n++)
+            (void)!write(wake[1], "w", 1);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    close(wake[1]);
+    is_int(dispatch(&s), 0, "5000 wake bytes at once, then their end");
+    is_int(fx_stats(s.spec, s.store).done, 1, "no harm done");
+    ok(read(wake[0], &c, 1) <= 0, "they were read");
+    close(wake[0]);
+    scene_end(&s);
+}
+
+/* ---- a store that makes up leases, for endurance ---- */
+
+static struct {
+    apr_int64_t made, settled, wrong;
+    apr_int64_t stop_at;
+    long rss_early, rss_late;
+} flood;
+
+static long rss_kib(void)
+{
+    long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (f && fscanf(f, "%ld %ld", &pages, &resident) != 2)
+        resident = 0;
+    if (f)
+        fclose(f);
+    return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static apr_status_t flood_turn(webhook_store *st, webhook_settlement *const *settled, int settled_count, const webhook_lease_want *wants,
+                               int want_count, apr_time_t now, apr_array_header_t *leases, apr_time_t *next_due, apr_pool_t *p,
+                               webhook_result *res)
+{
+    static char body[7700];
+    int i, n;
+
+    (void)st;
+    (void)res;
+    *next_due = 0;
+    for (i = 0; i < settled_count; i++) {
+        settled[i]->applied = 1;
+        flood.settled++;
+        flood.wrong += settled[i]->token != settled[i]->job * 3 || settled[i]->output.len != 4;
+    }
+    if (!flood.rss_early && flood.settled > flood.stop_at / 10)
+        flood.rss_early = rss_kib();
+    if (flood.settled >= flood.stop_at)
+        close_lifeline();
+    for (i = 0; i < want_count && flood.settled < flood.stop_at; i++) {
+        for (n = 0; n < wants[i].max; n++) {
+            webhook_lease *l = apr_pcalloc(p, sizeof(*l));
+            webhook_delivery *d = apr_pcalloc(p, sizeof(*d));
+
+            d->id = "01890000-0000-7000-8000-000000000000";
+            d->endpoint = d->scheme = d->method = "x";
+            d->event = flood.made % 3 ? "done" : flood.made % 2 ? "retry" : "dead";
+            d->uri = "/z";
+            d->remote_addr = "192.0.2.1";
+            d->body_sha256 = "";
+            d->body.data = apr_pmemdup(p, body, sizeof(body));
+            d->body.len = sizeof(body);
+            d->body_len = sizeof(body);
+            l->job = ++flood.made;
+            l->token = l->job * 3;
+            l->attempt = 1;
+            l->created = now;
+            l->handler = "h";
+            l->delivery = d;
+            APR_ARRAY_PUSH(leases, webhook_lease *) = l;
+        }
+    }
+    return APR_SUCCESS;
+}
+
+static void endurance(void)
+{
+    scene s = scene_begin();
+    apr_time_t t0 = apr_time_now();
+
+    wh_log_set(NULL, NULL, 0);
+    memset(&flood, 0, sizeof(flood));
+    flood.stop_at = 200000;
+    wrapped.turn = flood_turn;
+    s.def.concurrency = 32;
+    is_int(dispatch(&s), 0, "200,000 attempts");
+    flood.rss_late = rss_kib();
+    is_int(flood.settled, flood.made, "each was settled once");
+    is_int(flood.wrong, 0, "with its own token and output");
+    ok(flood.rss_late <= flood.rss_early + flood.rss_early / 10, "memory stays flat (%ld KiB after a tenth, %ld KiB at the end)",
+       flood.rss_early, flood.rss_late);
+    diag("%d attempts per second without a store", (int)(flood.settled * 1000 / ((apr_time_now() - t0) / 1000 + 1)));
+    wh_log_set(log_sink, NULL, WH_LOG_DEBUG);
+    scene_end(&s);
+}
+
+/* ---- SQLite, programs, SIGKILL ---- */
+
+static void kills(void)
+{
+    wh_store_spec *spec = fx_sqlite("kills", NULL);
+    const char *work = apr_pstrcat(fx_pool, fx_dir, "/work", NULL), *err, *path;
+    apr_array_header_t *handlers = apr_array_make(fx_pool, 1, sizeof(wh_handler_def *));
+    apr_array_header_t *options = apr_array_make(fx_pool, 1, sizeof(webhook_option));
+    webhook_option opt = { "concurrency", "3" };
+    wh_dispatch_conf conf;
+    wh_handler_def *def;
+    webhook_result res;
+    webhook_store *store;
+    webhook_store_stats st;
+    int cycle, n = 60, i, fd, overlaps = 0;
+    unsigned dice = 7;
+    const char *text;
+    apr_pool_t *p;
+
+    mkdir(work, 0755);
+    /* mkdir is the lock: an attempt that finds it while its owner lives ran at the same time as another. */
+    text = apr_psprintf(fx_pool,
+                        "#!/bin/sh\ncd %s\nif ! mkdir $WEBHOOK_ID 2>/dev/null; then read p < $WEBHOOK_ID/pid\n"
+                        "[ -n \"$p\" ] && kill -0 $p 2>/dev/null && [ $p != $$ ] && echo \"$WEBHOOK_ID $p $$\" >> overlap; fi\n"
+                        "echo $$ > $WEBHOOK_ID/pid\nsleep 0.05\necho $WEBHOOK_ID $WEBHOOK_ATTEMPT >> done\nrm -r $WEBHOOK_ID\n",
+                        work);
+    path = apr_pstrcat(fx_pool, fx_dir, "/program", NULL);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+    (void)!write(fd, text, strlen(text));
+    fchmod(fd, 0755);
+    close(fd);
+    APR_ARRAY_PUSH(options, webhook_option) = opt;
+    err = wh_handler_define(&def, &wh_handler_pipe, "h", path, options, fx_pool, fx_pool);
+    is_str(err, NULL, "a pipe handler");
+    APR_ARRAY_PUSH(handlers, wh_handler_def *) = def;
+
+    is_int(fx_init(spec, &res), APR_SUCCESS, "a SQLite store");
+    apr_pool_create(&p, fx_pool);
+    store = fx_open(spec, p);
+    for (i = 0; i < n; i++)
+        fx_accept(spec, store, fx_small(p, NULL, "h", NULL, apr_time_now()), apr_time_now());
+    memset(&conf, 0, sizeof(conf));
+    conf.store = spec->provider;
+    conf.store_conf = spec->conf;
+    conf.handlers = handlers;
+    conf.wake_fd = conf.parent_pidfd = conf.life_fd = conf.lifeline_fd = -1;
+    for (cycle = 0; cycle < 200; cycle++) {
+        pid_t pid = fork();
+
+        if (pid == 0)
+            _exit(wh_dispatch_run(&conf, fx_pool));
+        dice = dice * 1103515245u + 12345u;
+        apr_sleep(20000 + (dice >> 8) % 150000);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        st = fx_stats(spec, store);
+        if (st.done == n)
+            break;
+    }
+    is_int(fx_stats(spec, store).done, n, "all jobs are done in the end, over %d killed dispatchers", cycle + 1);
+    ok(cycle > 3, "several of them were killed");
+    {
+        FILE *f = fopen(apr_pstrcat(fx_pool, work, "/overlap", NULL), "r");
+        char line[200];
+
+        while (f && fgets(line, sizeof(line), f)) {
+            overlaps++;
+            diag("overlap: %s", line);
+        }
+        if (f)
+            fclose(f);
+        is_int(overlaps, 0, "no job ran twice at the same time");
+        f = fopen(apr_pstrcat(fx_pool, work, "/done", NULL), "r");
+        for (i = 0; f && fgets(line, sizeof(line), f); i++)
+            ;
+        if (f)
+            fclose(f);
+        ok(i >= n, "every job's program ran to its end (%d ends for %d jobs)", i, n);
+    }
+    apr_pool_destroy(p);
+}
+
+int main(void)
+{
+    fx_begin();
+    wh_log_set(log_sink, NULL, WH_LOG_DEBUG);
+    all_done();
+    outcomes();
+    lost_bodies();
+    store_away();
+    fenced();
+    drains();
+    stops();
+    warnings();
+    wakes();
+    endurance();
+    kills();
+    ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "no child is left, dead or alive");
+    return tap_done();
+}

@@ -1,0 +1,684 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * directives.c: what each directive accepts, and the table of all. A setter checks what one line alone can tell (httpd then names the
+ * line); what needs the rest of the configuration is check.c's.
+ *
+ * None has an OR_ bit and each setter refuses .htaccess itself: AllowOverrideList would let a name through whatever its bits say.
+ */
+#include "httpd/config.h"
+
+#include "ap_provider.h"
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_log.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "core/options.h"
+#include "core/units.h"
+
+APLOG_USE_MODULE(webhook);
+
+#define MAX_NAME (WH_COUNTER_NAME - 1)
+
+/* The section a directive stands in, NULL in the server context. */
+static const ap_directive_t *container_of(const cmd_parms *cmd)
+{
+    const ap_directive_t *d;
+
+    for (d = cmd->directive->parent; d; d = d->parent) {
+        if (*d->directive == '<' && ap_cstr_casecmp(d->directive, "<VirtualHost") != 0) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * What every per-section setter does first. The first directive of ours in a section puts the section on check_config's list.
+ * @return NULL or an error text
+ */
+static const char *enter(cmd_parms *cmd, wh_dir_conf *c)
+{
+    const char *err = ap_check_cmd_context(cmd, NOT_IN_HTACCESS | NOT_IN_LIMIT);
+    wh_section *section;
+
+    if (err) {
+        return err;
+    }
+    if (c->words) {
+        return apr_psprintf(cmd->pool, "%s is not allowed in <WebhookHandler> (allowed: " WH_D_SEND ", " WH_D_RETRY ")", cmd->cmd->name);
+    }
+    if (!c->file) {
+        section = apr_pcalloc(cmd->pool, sizeof(*section));
+        section->server = cmd->server;
+        section->conf = c;
+        section->container = container_of(cmd);
+        section->directive = section->container ? section->container->directive : NULL;
+        c->file = section->container ? section->container->filename : cmd->directive->filename;
+        c->line = section->container ? section->container->line_num : cmd->directive->line_num;
+        APR_ARRAY_PUSH(wh_conf_global(cmd->server)->sections, wh_section *) = section;
+    }
+    return NULL;
+}
+
+/* What a server-wide setter does first. */
+static const char *enter_main(cmd_parms *cmd)
+{
+    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
+}
+
+static const char *twice(const cmd_parms *cmd, const char *file, int line)
+{
+    return apr_psprintf(cmd->pool, "%s is given twice in one section (first at %s:%d)", cmd->cmd->name, file, line);
+}
+
+/* The unquoted words behind a directive as options. */
+static const char *options_of(cmd_parms *cmd, apr_array_header_t **options, int argc, char *const argv[])
+{
+    const char *err = wh_options_split(options, argc, (const char *const *)argv, cmd->pool);
+    return err ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", err, NULL) : NULL;
+}
+
+static const char *size_of(cmd_parms *cmd, const char *arg, apr_int64_t min, apr_int64_t max, apr_int64_t *out)
+{
+    if (wh_parse_size(arg, out) != APR_SUCCESS || *out < min || *out > max) {
+        return apr_psprintf(cmd->pool, "%s cannot be \"%s\" (expected a size such as 64K, 25M or 1G, from %s to %s)", cmd->cmd->name, arg,
+                            wh_format_size(min, cmd->pool), wh_format_size(max, cmd->pool));
+    }
+    return NULL;
+}
+
+static const char *duration_of(cmd_parms *cmd, const char *what, const char *arg, apr_interval_time_t min, apr_interval_time_t max,
+                               apr_interval_time_t *out)
+{
+    if (wh_parse_duration(arg, out) != APR_SUCCESS || *out < min || *out > max) {
+        return apr_psprintf(cmd->pool, "%s: %s cannot be \"%s\" (expected a duration such as 500ms, 10s or 1h30min, from %s to %s)",
+                            cmd->cmd->name, what, arg, wh_format_duration(min, cmd->pool), wh_format_duration(max, cmd->pool));
+    }
+    return NULL;
+}
+
+/* Names go into headers, logs, metrics and the user name: visible ASCII without what those would have to quote. */
+static const char *name_of(cmd_parms *cmd, const char *what, const char *arg)
+{
+    const char *c;
+
+    for (c = arg; *c > 0x20 && *c < 0x7f && !strchr("\"'\\<>,;", *c); c++) {
+        continue;
+    }
+    if (*c || c == arg || c - arg > MAX_NAME) {
+        return apr_psprintf(cmd->pool, "%s: \"%s\" cannot be %s (expected 1 to %d visible ASCII characters without quotes, backslash, "
+                            "<, >, comma and semicolon)", cmd->cmd->name, arg, what, MAX_NAME);
+    }
+    return NULL;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const ap_list_provider_names_t *)a)->provider_name, ((const ap_list_provider_names_t *)b)->provider_name);
+}
+
+const char *wh_conf_provider_names(const char *group, apr_pool_t *p)
+{
+    apr_array_header_t *names = ap_list_provider_names(p, group, WEBHOOK_PROVIDER_VERSION);
+    apr_array_header_t *words = apr_array_make(p, names->nelts + 1, sizeof(const char *));
+    int i;
+
+    if (!names->nelts) {
+        return "none is loaded";
+    }
+    qsort(names->elts, (apr_size_t)names->nelts, (apr_size_t)names->elt_size, compare_names);
+    for (i = 0; i < names->nelts; i++) {
+        APR_ARRAY_PUSH(words, const char *) = APR_ARRAY_IDX(names, i, ap_list_provider_names_t).provider_name;
+        if (i + 1 < names->nelts) {
+            APR_ARRAY_PUSH(words, const char *) = ", ";
+        }
+    }
+    return apr_array_pstrcat(p, words, '\0');
+}
+
+/* ---- what makes an endpoint ---- */
+
+static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    wh_auth *auth;
+
+    if (err) {
+        return err;
+    }
+    if (c->auth) {
+        return twice(cmd, c->auth->file, c->auth->line);
+    }
+    if (argc < 1) {
+        return WH_D_VERIFY " takes a scheme and its options";
+    }
+    auth = apr_pcalloc(cmd->pool, sizeof(*auth));
+    auth->scheme = argv[0];
+    auth->file = cmd->directive->filename;
+    auth->line = cmd->directive->line_num;
+    auth->server = cmd->server;
+    auth->counter = -1;
+    auth->provider = ap_lookup_provider(WEBHOOK_VERIFIER_GROUP, argv[0], WEBHOOK_PROVIDER_VERSION);
+    if (!auth->provider) {
+        return apr_psprintf(cmd->pool, WH_D_VERIFY ": scheme \"%s\" is unknown (allowed: %s)", argv[0],
+                            wh_conf_provider_names(WEBHOOK_VERIFIER_GROUP, cmd->temp_pool));
+    }
+    if ((err = options_of(cmd, &auth->options, argc - 1, argv + 1)) != NULL) {
+        return err;
+    }
+    if ((err = auth->provider->configure(&auth->verifier, auth->provider, auth->options, cmd->pool, cmd->temp_pool)) != NULL) {
+        return apr_pstrcat(cmd->pool, WH_D_VERIFY ": ", err, NULL);
+    }
+    auth->traits = auth->provider->traits(auth->verifier);
+    c->auth = auth;
+    return NULL;
+}
+
+/* Behind "kind:"; NULL if the word does not begin so. */
+static const char *behind(const char *word, const char *kind)
+{
+    apr_size_t n = strlen(kind);
+    return strncmp(word, kind, n) == 0 ? word + n : NULL;
+}
+
+static const char *secret_option(cmd_parms *cmd, wh_secret_spec *spec, const char *word)
+{
+    const char *value;
+
+    if ((value = behind(word, "id=")) != NULL) {
+        spec->id = value;
+        return name_of(cmd, "the id of a secret", value);
+    }
+    if ((value = behind(word, "from=")) != NULL || (value = behind(word, "until=")) != NULL) {
+        apr_time_t *t = *word == 'f' ? &spec->from : &spec->until;
+        if (wh_parse_time(value, strlen(value), t) != APR_SUCCESS || *t <= 0) {
+            return apr_psprintf(cmd->pool, WH_D_SECRET ": \"%s\" is not a time (expected RFC 3339, such as 2027-01-31T00:00:00Z)", word);
+        }
+        return NULL;
+    }
+    return apr_pstrcat(cmd->pool, WH_D_SECRET ": one of the words before the secret is not an option (allowed: id=, from=, until=)", NULL);
+}
+
+/*
+ * Secrets written into the configuration itself are taken out of httpd's tree: mod_info shows that to whoever may see the page.
+ * The literal stays in memory until check_config has copied it.
+ */
+static void hide_arguments(cmd_parms *cmd)
+{
+    char *args = apr_pstrdup(cmd->pool, "(not shown)");
+    union { const char *in; char *out; } shown;
+
+    shown.in = cmd->directive->args;
+    if (shown.out) {
+        OPENSSL_cleanse(shown.out, strlen(shown.out));
+    }
+    cmd->directive->args = args;
+}
+
+static const char *secret_source(cmd_parms *cmd, wh_secret_spec *spec, const char *word)
+{
+    const char *rest;
+
+    if ((rest = behind(word, "file:")) != NULL) {
+        spec->path = *rest ? ap_server_root_relative(cmd->pool, rest) : NULL;
+        if (!spec->path) {
+            return WH_D_SECRET ": file: needs the path of a file";
+        }
+        spec->spec = apr_pstrcat(cmd->pool, "file:", spec->path, NULL);
+        return NULL;
+    }
+    if ((rest = behind(word, "env:")) != NULL) {
+        spec->spec = word;
+        return *rest ? NULL : WH_D_SECRET ": env: needs the name of a variable";
+    }
+    if ((rest = behind(word, "exec:")) != NULL) {
+        spec->spec = word;
+        return *rest == '/' ? NULL : WH_D_SECRET ": exec: needs the absolute path of a program, and its arguments if any, in one pair of quotes";
+    }
+    spec->spec = "inline";
+    spec->literal = behind(word, "inline:") ? behind(word, "inline:") : word;
+    hide_arguments(cmd);
+    if (spec->literal == word) {
+        /* "flie:/etc/key" taken as a literal would only show as signatures that never match */
+        for (rest = word; apr_isalpha(*rest); rest++) {
+            continue;
+        }
+        if (*word == '/' || (rest > word && *rest == ':' && rest[1] == '/')) {
+            return WH_D_SECRET ": this looks like a path or a kind of secret that is unknown (allowed: file:PATH, env:NAME, exec:PROGRAM, "
+                               "inline:TEXT)";
+        }
+    }
+    return NULL;
+}
+
+static const char *set_secret(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    wh_secret_spec *spec;
+    int i;
+
+    if (err) {
+        return err;
+    }
+    if (argc < 1) { /* also for "": httpd ends the words there */
+        return WH_D_SECRET " takes file:PATH, env:NAME, exec:PROGRAM or the secret itself; before it id=, from= and until= if wanted";
+    }
+    spec = apr_pcalloc(cmd->pool, sizeof(*spec));
+    spec->conf_file = cmd->directive->filename;
+    spec->conf_line = cmd->directive->line_num;
+    /* The source first: an inline secret is out of the tree before anything can fail. */
+    if ((err = secret_source(cmd, spec, argv[argc - 1])) != NULL) {
+        return err;
+    }
+    for (i = 0; i < argc - 1; i++) {
+        if ((err = secret_option(cmd, spec, argv[i])) != NULL) {
+            return err;
+        }
+    }
+    if (spec->from && spec->until && spec->from >= spec->until) {
+        return WH_D_SECRET ": from= must be before until=";
+    }
+    if (!c->secrets) {
+        c->secrets = apr_array_make(cmd->pool, 2, sizeof(wh_secret_spec *));
+    }
+    APR_ARRAY_PUSH(c->secrets, wh_secret_spec *) = spec;
+    if (!spec->id) {
+        spec->id = apr_itoa(cmd->pool, c->secrets->nelts);
+    }
+    return NULL;
+}
+
+static const char *set_name(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+
+    if (!err) {
+        err = name_of(cmd, "the name of an endpoint", arg);
+    }
+    if (!err && c->name) {
+        err = apr_psprintf(cmd->pool, WH_D_NAME ": this section is already named \"%s\"", c->name);
+    }
+    c->name = arg;
+    return err;
+}
+
+static const char *set_use(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    wh_dir_conf *c = mconfig;
+    const ap_directive_t *container = container_of(cmd);
+    const char *err;
+
+    if (container && !ap_cstr_casecmp(container->directive, WH_D_ENDPOINT)) {
+        return WH_D_USE " is not allowed in <WebhookEndpoint>: an endpoint cannot be made of another";
+    }
+    if ((err = enter(cmd, c)) != NULL) {
+        return err;
+    }
+    if (c->use) {
+        return apr_psprintf(cmd->pool, WH_D_USE ": this section already uses \"%s\" (line %d)", c->use, c->use_line);
+    }
+    c->use = arg;
+    c->use_line = cmd->directive->line_num;
+    return NULL;
+}
+
+/* ---- where deliveries go ---- */
+
+static const char *set_deliver(cmd_parms *cmd, void *mconfig, const char *handler, const char *expr)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    wh_rule *rule;
+
+    if (err) {
+        return err;
+    }
+    rule = apr_pcalloc(cmd->pool, sizeof(*rule));
+    rule->handler = handler;
+    rule->file = cmd->directive->filename;
+    rule->line = cmd->directive->line_num;
+    if (expr) {
+        /* Restricted: no functions that read files. What a rule may depend on is the request. */
+        rule->expr_text = expr;
+        rule->expr = ap_expr_parse_cmd(cmd, expr, AP_EXPR_FLAG_DONT_VARY | AP_EXPR_FLAG_RESTRICTED, &err, NULL);
+        if (err) {
+            return apr_psprintf(cmd->pool, WH_D_DELIVER ": cannot parse expression \"%s\": %s", expr, err);
+        }
+    }
+    if (!c->rules) {
+        c->rules = apr_array_make(cmd->pool, 4, sizeof(wh_rule *));
+    }
+    APR_ARRAY_PUSH(c->rules, wh_rule *) = rule;
+    return NULL;
+}
+
+static const char *set_route(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+
+    if (err) {
+        return err;
+    }
+    if (!ap_cstr_casecmp(arg, "all")) {
+        c->route = WH_ROUTE_ALL;
+    }
+    else if (!ap_cstr_casecmp(arg, "first")) {
+        c->route = WH_ROUTE_FIRST;
+    }
+    else {
+        return apr_psprintf(cmd->pool, WH_D_ROUTE " cannot be \"%s\" (allowed: all, first)", arg);
+    }
+    return NULL;
+}
+
+static const char *set_gate(cmd_parms *cmd, void *mconfig, int on)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+
+    if (!err) {
+        c->gate = on != 0;
+    }
+    return err;
+}
+
+/* ---- what is let in ---- */
+
+static int is_token_char(int c)
+{
+    return apr_isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c), *m;
+    int i;
+
+    if (err) {
+        return err;
+    }
+    if (c->methods) {
+        return WH_D_METHODS " is given twice in one section";
+    }
+    if (argc < 1) {
+        return WH_D_METHODS " takes one or more methods";
+    }
+    c->methods = apr_array_make(cmd->pool, argc, sizeof(const char *));
+    for (i = 0; i < argc; i++) {
+        for (m = argv[i]; is_token_char((unsigned char)*m) && !apr_islower(*m); m++) {
+            continue;
+        }
+        if (*m || m == argv[i] || !strcmp(argv[i], "TRACE") || !strcmp(argv[i], "CONNECT")) {
+            return apr_psprintf(cmd->pool, WH_D_METHODS ": \"%s\" is not possible (expected names such as POST, PUT or GET, in upper case; "
+                                "not TRACE or CONNECT)", argv[i]);
+        }
+        APR_ARRAY_PUSH(c->methods, const char *) = argv[i];
+    }
+    return NULL;
+}
+
+/* "*", "+json", "text" "/" "*" or "application/json" */
+static int is_media_range(const char *text)
+{
+    const char *c = text;
+
+    if (!strcmp(text, "*") || !strcmp(text, "*/*")) {
+        return 1;
+    }
+    if (!strncmp(c, "*/*+", 4)) {
+        c += 3;
+    }
+    if (*c == '+') {
+        for (c++; is_token_char((unsigned char)*c) && *c != '*'; c++) {
+            continue;
+        }
+        return !*c && c[-1] != '+';
+    }
+    for (; is_token_char((unsigned char)*c) && *c != '*'; c++) {
+        continue;
+    }
+    if (c == text || *c++ != '/') {
+        return 0;
+    }
+    if (!strcmp(c, "*")) {
+        return 1;
+    }
+    for (text = c; is_token_char((unsigned char)*c) && *c != '*'; c++) {
+        continue;
+    }
+    return !*c && c > text;
+}
+
+static const char *set_content_types(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    int i;
+
+    if (err) {
+        return err;
+    }
+    if (c->content_types) {
+        return WH_D_CONTENT_TYPES " is given twice in one section";
+    }
+    if (argc < 1) {
+        return WH_D_CONTENT_TYPES " takes one or more media types";
+    }
+    c->content_types = apr_array_make(cmd->pool, argc, sizeof(const char *));
+    for (i = 0; i < argc; i++) {
+        char *type = apr_pstrdup(cmd->pool, argv[i]);
+        if (!is_media_range(type)) {
+            return apr_psprintf(cmd->pool, WH_D_CONTENT_TYPES ": \"%s\" is not a media type (expected application/json, text/*, +json for all "
+                                "types that end so, or * for any), without parameters", argv[i]);
+        }
+        ap_str_tolower(type);
+        APR_ARRAY_PUSH(c->content_types, const char *) = type;
+    }
+    return NULL;
+}
+
+/* A body is mapped whole to be verified; beyond 1 GiB that is no webhook. */
+static const char *set_body_limit(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    return err ? err : size_of(cmd, arg, 1, 1024 * 1024 * 1024, &c->body_limit);
+}
+
+static const char *set_body_timeout(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    return err ? err : duration_of(cmd, "the time", arg, apr_time_from_msec(100), apr_time_from_sec(3600), &c->body_timeout);
+}
+
+/* ---- what is answered ---- */
+
+static const char *set_answer(cmd_parms *cmd, void *mconfig, const char *status, const char *type, const char *body)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+    apr_int64_t n;
+    wh_answer *answer;
+
+    if (err) {
+        return err;
+    }
+    if (wh_parse_int(status, strlen(status), 200, 299, &n) != APR_SUCCESS) {
+        return apr_psprintf(cmd->pool, WH_D_ANSWER ": status cannot be \"%s\" (allowed: 200 to 299)", status);
+    }
+    if (type && (strchr(type, '*') || *type == '+' || !is_media_range(apr_pstrmemdup(cmd->temp_pool, type, strcspn(type, "; "))))) {
+        return apr_psprintf(cmd->pool, WH_D_ANSWER ": \"%s\" is not a media type (expected one such as text/plain)", type);
+    }
+    if (type && !body) {
+        return WH_D_ANSWER ": a media type needs a body behind it (\"\" for an empty one)";
+    }
+    if ((n == 204 || n == 205) && body && *body) {
+        return apr_psprintf(cmd->pool, WH_D_ANSWER ": a %s answer has no body", status);
+    }
+    answer = apr_pcalloc(cmd->pool, sizeof(*answer));
+    answer->status = (int)n;
+    answer->content_type = type;
+    answer->body = n == 204 || n == 205 ? "" : body;
+    c->answer = answer;
+    return NULL;
+}
+
+static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how, const char *option)
+{
+    static const char *const words[] = { "answer", "reject", "off" }; /* wh_duplicates */
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c), *window;
+    int i;
+
+    if (err) {
+        return err;
+    }
+    for (i = 0; i < 3 && ap_cstr_casecmp(how, words[i]); i++) {
+        continue;
+    }
+    if (i == 3) {
+        return apr_psprintf(cmd->pool, WH_D_DUPLICATES " cannot be \"%s\" (allowed: answer, reject, off)", how);
+    }
+    c->duplicates = i;
+    if (!option) {
+        return NULL;
+    }
+    if ((window = behind(option, "window=")) == NULL || i == WH_DUPLICATES_OFF) {
+        return apr_psprintf(cmd->pool, WH_D_DUPLICATES ": \"%s\" is not possible (allowed: window=, with answer and reject)", option);
+    }
+    return duration_of(cmd, "window=", window, apr_time_from_sec(1), (apr_interval_time_t)366 * 86400 * APR_USEC_PER_SEC, &c->window);
+}
+
+/* ---- the server ---- */
+
+static const webhook_store_provider *lookup_store(void *baton, const char *name)
+{
+    (void)baton;
+    return ap_lookup_provider(WEBHOOK_STORE_GROUP, name, WEBHOOK_PROVIDER_VERSION);
+}
+
+static const char *set_store(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_global *g = wh_conf_global(cmd->server);
+    const char *err = enter_main(cmd), *path, *text;
+    wh_store_spec *spec;
+
+    (void)mconfig;
+    if (err) {
+        return err;
+    }
+    if (g->store_set) {
+        return WH_D_STORE " is given twice: there is one store";
+    }
+    if (argc < 1) {
+        return WH_D_STORE " takes sqlite:PATH and its options, or none";
+    }
+    g->store_set = 1;
+    if (!ap_cstr_casecmp(argv[0], "none")) {
+        g->store_none = 1;
+        return argc == 1 ? NULL : WH_D_STORE " none has no options";
+    }
+    if ((err = options_of(cmd, &g->store_options, argc - 1, argv + 1)) != NULL) {
+        return err;
+    }
+    text = argv[0];
+    if ((path = behind(text, "sqlite:")) != NULL && *path) {
+        text = apr_pstrcat(cmd->pool, "sqlite:", ap_server_root_relative(cmd->pool, path), NULL);
+    }
+    if ((err = wh_store_configure(&spec, text, g->store_options, lookup_store, NULL, cmd->pool, cmd->temp_pool)) != NULL) {
+        return apr_pstrcat(cmd->pool, WH_D_STORE ": ", err, NULL);
+    }
+    g->store_spec = spec;
+    return NULL;
+}
+
+static const char *set_body_memory(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    wh_server_conf *sc = ap_get_module_config(cmd->server->module_config, &webhook_module);
+    const char *err = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
+
+    (void)mconfig;
+    return err ? err : size_of(cmd, arg, 1024, 64 * 1024 * 1024, &sc->body_memory);
+}
+
+static const char *set_log(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_global *g = wh_conf_global(cmd->server);
+    const char *err = enter_main(cmd), *value;
+    int i;
+
+    (void)mconfig;
+    if (err) {
+        return err;
+    }
+    if (g->log_target) {
+        return WH_D_LOG " is given twice: there is one delivery log";
+    }
+    if (argc < 1 || !*argv[0] || !strcmp(argv[0], "|")) {
+        return WH_D_LOG " takes a file or \"|program\", then headers and body=SIZE if wanted";
+    }
+    g->log_target = *argv[0] == '|' ? argv[0] : ap_server_root_relative(cmd->pool, argv[0]);
+    for (i = 1; i < argc; i++) {
+        if (!ap_cstr_casecmp(argv[i], "headers")) {
+            g->log.with_headers = 1;
+        }
+        else if ((value = behind(argv[i], "body=")) != NULL) {
+            if (wh_parse_size(value, &g->log.body_max) != APR_SUCCESS || g->log.body_max > 1024 * 1024) {
+                return apr_psprintf(cmd->pool, WH_D_LOG ": body= cannot be \"%s\" (expected a size up to 1M)", value);
+            }
+        }
+        else {
+            return apr_psprintf(cmd->pool, WH_D_LOG ": \"%s\" is not an option (allowed: headers, body=SIZE)", argv[i]);
+        }
+    }
+    return NULL;
+}
+
+static const char *set_drain(cmd_parms *cmd, void *mconfig, const char *arg)
+{
+    const char *err = enter_main(cmd);
+
+    (void)mconfig;
+    return err ? err : duration_of(cmd, "the time", arg, apr_time_from_sec(1), apr_time_from_sec(7 * 86400),
+                                   &wh_conf_global(cmd->server)->drain_max);
+}
+
+/* Inside sections and, as defaults for them, in a server. */
+#define ANYWHERE (RSRC_CONF | ACCESS_CONF)
+
+const command_rec wh_directives[] = {
+    AP_INIT_TAKE_ARGV(WH_D_VERIFY, set_verify, NULL, ANYWHERE, "how requests are verified: a scheme and its options"),
+    AP_INIT_TAKE_ARGV(WH_D_SECRET, set_secret, NULL, ANYWHERE, "a secret of the scheme: [id=] [from=] [until=] file:PATH, env:NAME, exec:PROGRAM"),
+    AP_INIT_TAKE12(WH_D_DELIVER, set_deliver, NULL, ANYWHERE, "a handler deliveries go to, and an expression that says which ones"),
+    AP_INIT_TAKE1(WH_D_ROUTE, set_route, NULL, ANYWHERE, "all or first: whether every matching rule counts"),
+    AP_INIT_FLAG(WH_D_GATE, set_gate, NULL, ANYWHERE, "On: verified requests go to the section's own handler, nothing is stored"),
+    AP_INIT_TAKE1(WH_D_USE, set_use, NULL, ACCESS_CONF, "name of a <WebhookEndpoint> whose settings count here"),
+    AP_INIT_TAKE1(WH_D_NAME, set_name, NULL, ANYWHERE, "name of the endpoint"),
+    AP_INIT_TAKE_ARGV(WH_D_METHODS, set_methods, NULL, ANYWHERE, "methods that are let in"),
+    AP_INIT_TAKE_ARGV(WH_D_CONTENT_TYPES, set_content_types, NULL, ANYWHERE, "media types that are let in"),
+    AP_INIT_TAKE1(WH_D_BODY_LIMIT, set_body_limit, NULL, ANYWHERE, "largest body"),
+    AP_INIT_TAKE1(WH_D_BODY_TIMEOUT, set_body_timeout, NULL, ANYWHERE, "time for the whole body to arrive"),
+    AP_INIT_TAKE123(WH_D_ANSWER, set_answer, NULL, ANYWHERE, "status of the acknowledgement, and a media type and body in place of ours"),
+    AP_INIT_TAKE12(WH_D_DUPLICATES, set_duplicates, NULL, ANYWHERE, "answer, reject or off, and window=DURATION"),
+    AP_INIT_RAW_ARGS(WH_D_ENDPOINT, wh_endpoint_section, NULL, RSRC_CONF, "a named endpoint for " WH_D_USE),
+
+    AP_INIT_RAW_ARGS(WH_D_HANDLER, wh_handler_section, NULL, RSRC_CONF, "a named handler for " WH_D_DELIVER),
+    AP_INIT_TAKE_ARGV(WH_D_SEND, wh_set_send, NULL, ACCESS_CONF, "where the handler sends deliveries: type, target, options"),
+    AP_INIT_TAKE_ARGV(WH_D_RETRY, wh_set_retry, NULL, ACCESS_CONF, "when the handler tries again: first= factor= cap= within="),
+
+    AP_INIT_TAKE_ARGV(WH_D_STORE, set_store, NULL, RSRC_CONF, "where deliveries are kept: sqlite:PATH and options, or none"),
+    AP_INIT_TAKE1(WH_D_BODY_MEMORY, set_body_memory, NULL, RSRC_CONF, "bytes of a body kept in memory before a temporary file is used"),
+    AP_INIT_TAKE_ARGV(WH_D_LOG, set_log, NULL, RSRC_CONF, "the delivery log: a file or \"|program\", headers, body=SIZE"),
+    AP_INIT_TAKE1(WH_D_DRAIN_TIMEOUT, set_drain, NULL, RSRC_CONF, "how long attempts may go on after a graceful restart"),
+    { NULL }
+};

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * dump.c: httpd -t -D DUMP_WEBHOOK: the effective configuration on standard output as one JSON object on one line. webhookctl reads it,
+ * so members are added and never change meaning.
+ *
+ *   {"webhook":1,"module":"0.1.0","server_root":"/etc/apache2","user":"www-data",
+ *    "store":{"text":"sqlite:/var/lib/webhook/queue.db","options":["done=7d"],"facts":["path=...",...]},   (absent: WebhookStore none)
+ *    "log":{"target":"/var/log/x.jsonl","headers":false,"body":0},                                         (absent: none)
+ *    "counters":"/run/...","drain_timeout":"1h",
+ *    "endpoints":[one for each place, see put_endpoint()],
+ *    "handlers":[{"name":"billing","type":"upstream","target":"https://...","facts":[...],"concurrency":4,"timeout":"30s","capture":65536,
+ *                 "retry":{"first":"10s","factor":300,"cap":"6h","within":"3d"},"file":"...","line":12}]}
+ *
+ * No secret is in it, and no file of one was read for it: any user who can read the configuration can have it.
+ */
+#include "httpd/daemon.h"
+
+#include "ap_listen.h"
+#include "apr_strings.h"
+#include "http_core.h"
+#include "http_main.h"
+#include "unixd.h"
+
+#include <string.h>
+
+#include "core/json.h"
+#include "core/units.h"
+
+/* Words that may carry a secret of the sender's making (verify-token=...) are shown by name alone. */
+static int is_sensitive(const char *name)
+{
+    return strcmp(name, "pending-secret") != 0 && (strstr(name, "secret") || strstr(name, "token") || strstr(name, "password"));
+}
+
+static void comma(wh_buf *b)
+{
+    char last = b->len ? b->data[b->len - 1] : '[';
+    if (last != '[' && last != '{') {
+        wh_buf_add(b, ",", 1);
+    }
+}
+
+static void put_word(wh_buf *b, const char *text)
+{
+    comma(b);
+    wh_json_put_string(b, text, strlen(text));
+}
+
+static void put_words(wh_buf *b, const char *name, const apr_array_header_t *words)
+{
+    int i;
+
+    if (!words) {
+        return;
+    }
+    wh_json_put_name(b, name);
+    wh_buf_adds(b, "[");
+    for (i = 0; i < words->nelts; i++) {
+        put_word(b, APR_ARRAY_IDX(words, i, const char *));
+    }
+    wh_buf_adds(b, "]");
+}
+
+static void put_list(wh_buf *b, const char *name, const char *const *words)
+{
+    wh_json_put_name(b, name);
+    wh_buf_adds(b, "[");
+    for (; words && *words; words++) {
+        put_word(b, *words);
+    }
+    wh_buf_adds(b, "]");
+}
+
+static void put_options(wh_buf *b, const apr_array_header_t *options)
+{
+    int i;
+
+    wh_json_put_name(b, "options");
+    wh_buf_adds(b, "[");
+    for (i = 0; options && i < options->nelts; i++) {
+        const webhook_option *o = &APR_ARRAY_IDX(options, i, webhook_option);
+        put_word(b, apr_pstrcat(b->pool, o->name, "=", is_sensitive(o->name) ? "***" : o->value, NULL));
+    }
+    wh_buf_adds(b, "]");
+}
+
+/* What a provider says of itself: name=value, one a line or several on one. */
+static void put_facts(wh_buf *b, const char *facts)
+{
+    char *state, *word = apr_strtok(apr_pstrdup(b->pool, facts), "\n", &state);
+
+    wh_json_put_name(b, "facts");
+    wh_buf_adds(b, "[");
+    for (; word; word = apr_strtok(NULL, "\n", &state)) {
+        put_word(b, word);
+    }
+    wh_buf_adds(b, "]");
+}
+
+static void put_member_duration(wh_buf *b, const char *name, apr_interval_time_t t)
+{
+    wh_json_put_member(b, name, wh_format_duration(t, b->pool));
+}
+
+/* ---- where an endpoint is reached ---- */
+
+static void put_url(wh_buf *b, const server_rec *s, apr_port_t port, const char *path)
+{
+    int https = port == 443 || (s->server_scheme && !strcmp(s->server_scheme, "https"));
+    const char *protocol = ap_get_server_protocol((server_rec *)s), *host = s->server_hostname ? s->server_hostname : "localhost";
+
+    https |= protocol && !strcmp(protocol, "https");
+    if (strchr(host, ':')) {
+        host = apr_pstrcat(b->pool, "[", host, "]", NULL);
+    }
+    if (!port || port == (https ? 443 : 80)) {
+        put_word(b, apr_pstrcat(b->pool, https ? "https://" : "http://", host, path, NULL));
+    }
+    else {
+        put_word(b, apr_psprintf(b->pool, "%s://%s:%d%s", https ? "https" : "http", host, (int)port, path));
+    }
+}
+
+static void put_server_urls(wh_buf *b, const server_rec *s, const char *path)
+{
+    const server_addr_rec *a, *before;
+    const ap_listen_rec *l, *seen;
+
+    if (s->port) {
+        put_url(b, s, s->port, path); /* ServerName says how it wants to be called */
+        return;
+    }
+    if (s->is_virtual) {
+        for (a = s->addrs; a; a = a->next) {
+            /* "*" is one address for each family */
+            for (before = s->addrs; before != a && before->host_port != a->host_port; before = before->next) {
+                continue;
+            }
+            if (a->host_port && before == a) {
+                put_url(b, s, a->host_port, path);
+            }
+        }
+        if (s->addrs && s->addrs->host_port) {
+            return;
+        }
+    }
+    for (l = ap_listeners; l; l = l->next) {
+        for (seen = ap_listeners; seen != l && seen->bind_addr->port != l->bind_addr->port; seen = seen->next) {
+            continue;
+        }
+        if (seen == l) {
+            put_url(b, s, l->bind_addr->port, path);
+        }
+    }
+}
+
+/* A guess: httpd does not know its own outside. Places of the main server are those of its virtual hosts too. */
+static void put_urls(wh_buf *b, const wh_section *section)
+{
+    const char *path = section->container ? section->conf->path : "/";
+    const server_rec *s;
+
+    wh_json_put_name(b, "urls");
+    wh_buf_adds(b, "[");
+    if (path && *path == '/' && (!section->container || !ap_cstr_casecmp(section->directive, "<Location"))) {
+        put_server_urls(b, section->server, path);
+        for (s = section->server->is_virtual ? NULL : section->server->next; s; s = s->next) {
+            put_server_urls(b, s, path);
+        }
+    }
+    wh_buf_adds(b, "]");
+}
+
+/* ---- the parts ---- */
+
+static void put_secrets(wh_buf *b, const wh_auth *auth)
+{
+    int i;
+
+    wh_json_put_name(b, "secrets");
+    wh_buf_adds(b, "[");
+    for (i = 0; i < auth->secrets->nelts; i++) {
+        const wh_secret_spec *spec = APR_ARRAY_IDX(auth->secrets, i, wh_secret_spec *);
+        comma(b);
+        wh_buf_adds(b, "{");
+        wh_json_put_member(b, "id", spec->id);
+        /* arguments of a program may be secret */
+        wh_json_put_member(b, "spec", strncmp(spec->spec, "exec:", 5) ? spec->spec
+                                                                      : apr_pstrmemdup(b->pool, spec->spec, strcspn(spec->spec, " \t")));
+        if (spec->from) {
+            wh_json_put_member_time(b, "from", spec->from);
+        }
+        if (spec->until) {
+            wh_json_put_member_time(b, "until", spec->until);
+        }
+        wh_buf_adds(b, "}");
+    }
+    wh_buf_adds(b, "]");
+}
+
+static void put_rules(wh_buf *b, const apr_array_header_t *rules)
+{
+    int i;
+
+    wh_json_put_name(b, "rules");
+    wh_buf_adds(b, "[");
+    for (i = 0; rules && i < rules->nelts; i++) {
+        const wh_rule *rule = APR_ARRAY_IDX(rules, i, wh_rule *);
+        comma(b);
+        wh_buf_adds(b, "{");
+        wh_json_put_member(b, "handler", rule->handler);
+        wh_json_put_member(b, "expr", rule->expr_text);
+        wh_json_put_member(b, "file", rule->file);
+        wh_json_put_member_int(b, "line", rule->line);
+        wh_buf_adds(b, "}");
+    }
+    wh_buf_adds(b, "]");
+}
+
+/*
+ * {"name":"github","path":"/hooks/github","section":"Location","server":"www.example.org","virtual":true,"urls":[...],"file":"...","line":3,
+ *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"rules":[...],"route":"all",
+ *  "methods":["POST"],"content_types":[...],"body_limit":1048576,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
+ *  "window":"1d"}
+ */
+static void put_endpoint(wh_buf *b, const wh_section *section)
+{
+    static const char *const routes[] = { "all", "first" };
+    static const char *const duplicates[] = { "answer", "reject", "off" };
+    static const char *const post[] = { "POST", NULL }, *const json[] = { "application/json", "+json", NULL };
+    const wh_dir_conf *c = section->effective;
+    const wh_auth *auth = c->auth;
+    const webhook_scheme_traits *traits = auth->traits;
+    int how = c->duplicates == WH_UNSET ? WH_DUPLICATES_ANSWER : c->duplicates;
+
+    comma(b);
+    wh_buf_adds(b, "{");
+    wh_json_put_member(b, "name", auth->name);
+    wh_json_put_member(b, "path", section->conf->path);
+    wh_json_put_member(b, "section", section->directive ? section->directive + 1 : "server");
+    wh_json_put_member(b, "server", section->server->server_hostname);
+    wh_json_put_member_bool(b, "virtual", section->server->is_virtual);
+    put_urls(b, section);
+    wh_json_put_member(b, "file", section->conf->file);
+    wh_json_put_member_int(b, "line", section->conf->line);
+    wh_json_put_member(b, "scheme", auth->scheme);
+    put_options(b, auth->options);
+    put_secrets(b, auth);
+    wh_json_put_member_bool(b, "gate", c->gate == 1);
+    put_rules(b, c->rules);
+    wh_json_put_member(b, "route", routes[c->route == WH_ROUTE_FIRST]);
+    if (c->methods) {
+        put_words(b, "methods", c->methods);
+    }
+    else {
+        put_list(b, "methods", traits->methods ? traits->methods : post);
+    }
+    if (c->content_types) {
+        put_words(b, "content_types", c->content_types);
+    }
+    else {
+        put_list(b, "content_types", traits->content_types ? traits->content_types : json);
+    }
+    wh_json_put_member_int(b, "body_limit", wh_conf_body_limit(c));
+    put_member_duration(b, "body_timeout", wh_conf_body_timeout(c));
+    wh_json_put_name(b, "answer");
+    wh_buf_adds(b, "{");
+    wh_json_put_member_int(b, "status", wh_conf_answer_status(c));
+    if (c->answer) {
+        wh_json_put_member(b, "content_type", c->answer->content_type);
+        wh_json_put_member(b, "body", c->answer->body);
+    }
+    wh_buf_adds(b, "}");
+    wh_json_put_member(b, "duplicates", duplicates[how]);
+    if (how != WH_DUPLICATES_OFF) {
+        put_member_duration(b, "window", wh_conf_window(c));
+    }
+    wh_buf_adds(b, "}");
+}
+
+/* Every place with an endpoint, and definitions that no place uses. */
+static void put_endpoints(wh_buf *b, const wh_global *g)
+{
+    int i, n, used;
+
+    wh_json_put_name(b, "endpoints");
+    wh_buf_adds(b, "[");
+    for (i = 0; i < g->sections->nelts; i++) {
+        const wh_section *section = APR_ARRAY_IDX(g->sections, i, wh_section *);
+        used = section->effective->auth == NULL;
+        if (section->directive && !strcmp(section->directive, WH_D_ENDPOINT)) {
+            for (n = 0; n < g->sections->nelts && !used; n++) {
+                used = APR_ARRAY_IDX(g->sections, n, wh_section *)->conf->used == section->conf;
+            }
+        }
+        if (!used) {
+            put_endpoint(b, section);
+        }
+    }
+    wh_buf_adds(b, "]");
+}
+
+/* A URL may hold a password. */
+static const char *shown_target(const char *target, apr_pool_t *p)
+{
+    const char *host = strstr(target, "://"), *at;
+
+    if (!host) {
+        return target;
+    }
+    host += 3;
+    at = memchr(host, '@', strcspn(host, "/?#"));
+    return at ? apr_pstrcat(p, apr_pstrmemdup(p, target, (apr_size_t)(host - target)), "***", at, NULL) : target;
+}
+
+static void put_handlers(wh_buf *b, const wh_global *g)
+{
+    int i;
+
+    wh_json_put_name(b, "handlers");
+    wh_buf_adds(b, "[");
+    for (i = 0; i < g->handlers->nelts; i++) {
+        const wh_handler_def *def = APR_ARRAY_IDX(g->handlers, i, wh_handler_def *);
+        comma(b);
+        wh_buf_adds(b, "{");
+        wh_json_put_member(b, "name", def->name);
+        wh_json_put_member(b, "type", def->provider->name);
+        wh_json_put_member(b, "target", shown_target(def->target, b->pool));
+        if (def->provider->describe) {
+            put_facts(b, def->provider->describe(def->conf, b->pool));
+        }
+        wh_json_put_member_int(b, "concurrency", def->concurrency);
+        put_member_duration(b, "timeout", def->timeout);
+        wh_json_put_member_int(b, "capture", def->capture);
+        wh_json_put_name(b, "retry");
+        wh_buf_adds(b, "{");
+        put_member_duration(b, "first", def->retry.first);
+        wh_json_put_member_int(b, "factor", def->retry.factor_percent);
+        put_member_duration(b, "cap", def->retry.cap);
+        put_member_duration(b, "within", def->retry.within);
+        wh_buf_adds(b, "}");
+        wh_json_put_member(b, "file", def->file);
+        wh_json_put_member_int(b, "line", def->line);
+        wh_buf_adds(b, "}");
+    }
+    wh_buf_adds(b, "]");
+}
+
+void wh_dump_config(apr_pool_t *pconf, server_rec *s)
+{
+    const wh_global *g = wh_conf_global(s);
+    apr_file_t *out;
+    wh_buf b;
+
+    if (!ap_exists_config_define("DUMP_WEBHOOK") || apr_file_open_stdout(&out, pconf) != APR_SUCCESS) {
+        return;
+    }
+    wh_buf_init(&b, pconf, 4096);
+    wh_buf_adds(&b, "{");
+    wh_json_put_member_int(&b, "webhook", 1);
+    wh_json_put_member(&b, "module", WH_VERSION);
+    wh_json_put_member(&b, "server_root", ap_server_root);
+    wh_json_put_member(&b, "user", ap_unixd_config.user_name);
+    if (g->store_spec) {
+        wh_json_put_name(&b, "store");
+        wh_buf_adds(&b, "{");
+        wh_json_put_member(&b, "text", g->store_text);
+        put_options(&b, g->store_options);
+        if (g->store->describe) {
+            put_facts(&b, g->store->describe(g->store_conf, pconf));
+        }
+        wh_buf_adds(&b, "}");
+    }
+    if (g->log_target) {
+        wh_json_put_name(&b, "log");
+        wh_buf_adds(&b, "{");
+        wh_json_put_member(&b, "target", g->log_target);
+        wh_json_put_member_bool(&b, "headers", g->log.with_headers);
+        wh_json_put_member_int(&b, "body", g->log.body_max);
+        wh_buf_adds(&b, "}");
+    }
+    wh_json_put_member(&b, "counters", wh_counters_file(pconf));
+    put_member_duration(&b, "drain_timeout", g->drain_max);
+    put_endpoints(&b, g);
+    put_handlers(&b, g);
+    wh_buf_adds(&b, "}\n");
+    apr_file_write_full(out, b.data, b.len, NULL);
+    apr_file_flush(out);
+}

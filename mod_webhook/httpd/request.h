@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * request.h: what our phases know of one request, and the functions they call on each other. One wh_req per endpoint a request reached,
+ * in r->request_config, allocated from r->pool; internal redirects find it again through r->prev and share it.
+ *
+ * The phases, in httpd's order:
+ *
+ *   post_read_request    spoofed X-Webhook-* headers out; after an internal redirect: variables and replayed body in again
+ *   access_checker       method, media type, declared length, required headers, timestamp: nothing of the body is read
+ *   check_authn          AuthType Webhook: body and signature
+ *   fixups               body and signature where nobody asked yet; the refusal again where one is (Satisfy Any ignores the earlier one)
+ *   insert_filter        the replay filter, where a body was verified
+ *   handler              the last gate: nothing runs behind a gate, and nothing is accepted, without a verdict for this very endpoint
+ *   insert_error_filter  the form of a refusal: problem+json, unless the admin's ErrorDocument wins
+ *
+ * No phase writes to the client but the handler; the others answer with a status and leave the form to insert_error_filter, so that
+ * every way through httpd's core (Satisfy Any, authz, ErrorDocument) ends in one form.
+ */
+#ifndef WH_HTTPD_REQUEST_H
+#define WH_HTTPD_REQUEST_H
+
+#include "httpd/config.h"
+
+#include "apr_mmap.h"
+
+#include "core/reasons.h"
+
+typedef enum wh_verdict_state {
+    WH_UNDECIDED = 0,
+    WH_ACCEPTED,
+    WH_HANDSHAKE, /* only the reply is to be sent; the request may be unsigned */
+    WH_REFUSED
+} wh_verdict_state;
+
+typedef struct wh_body {
+    webhook_slice data;          /* the received bytes, contiguous: memory, or a mapping of the temporary file; lives with r->pool */
+    apr_off_t len;
+    apr_mmap_t *map;             /* of the temporary file (nameless, closed again), or NULL */
+    int complete;                /* EOS was seen */
+} wh_body;
+
+typedef struct wh_req {
+    request_rec *r;              /* the request that was verified */
+    const wh_dir_conf *conf;     /* effective settings */
+    const ap_conf_vector_t *dir_config; /* what conf was made of */
+    const wh_auth *auth;
+    wh_endpoint_counters *count; /* of the endpoint; NULL without counters */
+    char id[WEBHOOK_ID_LEN + 1]; /* request id = delivery id */
+    apr_time_t now;
+    wh_verdict_state state;
+    webhook_request request;     /* what the verifier sees; body set once it is read */
+    webhook_verdict verdict;
+    webhook_reply reply;         /* with WH_HANDSHAKE */
+    wh_refusal refusal;          /* refused: which */
+    int status;                  /* refused: HTTP status; AP_FILTER_ERROR when a filter answered by itself */
+    const char *reason;          /* refused: code */
+    const char *detail;
+    apr_interval_time_t retry_after;
+    int screened;                /* the gates before the body were passed */
+    int body_taken;              /* the body was read under another endpoint: this one can never verify it */
+    int body_read;               /* reading began */
+    int passed;                  /* handed on to another handler: errors from here on are its own */
+    const apr_table_t *headers_in; /* as received, when ours were set since; NULL: r->headers_in still is */
+    wh_body body;
+    struct wh_json *json;        /* parsed body, on demand */
+    int json_tried;
+    struct wh_json_error *json_error; /* tried and failed */
+} wh_req;
+
+/* gate.c: the phases. Hook order matters where said.
+ *   post_read_request  wh_hook_post_read           APR_HOOK_FIRST
+ *   access_checker     wh_hook_access              APR_HOOK_FIRST, AP_AUTH_INTERNAL_PER_CONF
+ *   check_authn        wh_hook_authn               APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF
+ *   fixups             wh_hook_fixups              APR_HOOK_REALLY_FIRST, before mod_security2.c (which would read the body away)
+ *   insert_filter      wh_hook_insert_filter       APR_HOOK_MIDDLE
+ *   handler            wh_hook_handler             APR_HOOK_REALLY_FIRST: other modules' handlers at APR_HOOK_FIRST come after the gate
+ *   insert_error_filter wh_hook_insert_error_filter APR_HOOK_LAST
+ *   note_auth_failure  wh_hook_note_auth_failure   APR_HOOK_MIDDLE
+ */
+int wh_hook_access(request_rec *r);
+int wh_hook_authn(request_rec *r);
+int wh_hook_fixups(request_rec *r);
+int wh_hook_post_read(request_rec *r);
+int wh_hook_handler(request_rec *r);
+void wh_hook_insert_filter(request_rec *r);
+
+/* verdict.c: one verdict per request and endpoint */
+/** The record of this request for the endpoint in force here (by its configuration alone), made on first use. NULL: no endpoint here. */
+wh_req *wh_req_get(request_rec *r);
+/** The record if there is one, looking at r, r->main and r->prev; never creates. For variables and logs. */
+wh_req *wh_req_find(const request_rec *r);
+/** The gates before the body (memoised). @return OK or an HTTP status (wq->reason set). */
+int wh_req_screen(wh_req *wq);
+/** Verify once (memoised): screens, reads the body. @return OK or an HTTP status (wq->reason set). */
+int wh_req_verify(wh_req *wq);
+/** Whether the media type of the request is JSON: application/json or any type ending in +json. */
+int wh_req_is_json(const wh_req *wq);
+
+/* body.c: spool */
+/** Read the whole body once, within limit and time. @return OK or a refusal's status (and wq->reason set) */
+int wh_body_read(wh_req *wq);
+/** child_init: finds the directory for temporary files. */
+void wh_body_child_init(apr_pool_t *pchild);
+
+/* replay.c: the filter that gives the verified bytes to whoever reads next */
+void wh_replay_register(apr_pool_t *p);
+/** Put the filter in, once per request_rec; a second reader after an internal redirect starts at the first byte again. */
+void wh_replay_insert(wh_req *wq, request_rec *r);
+
+/* refuse.c: the one way to refuse */
+/** Decide a refusal (state, status, reason, headers, variables, counters, one log line, delivery log). @return the status to answer with */
+int wh_refuse(wh_req *wq, wh_refusal refusal, const char *detail);
+/** The same with a provider's verdict or a store's result. */
+int wh_refuse_verdict(wh_req *wq, const webhook_verdict *v);
+int wh_refuse_result(wh_req *wq, const webhook_result *res);
+/** The same for a request without an endpoint. */
+int wh_refuse_request(request_rec *r, wh_refusal refusal, const char *detail);
+void wh_hook_insert_error_filter(request_rec *r);
+int wh_hook_note_auth_failure(request_rec *r, const char *auth_type);
+void wh_refuse_register(apr_pool_t *p); /* the filter behind it */
+
+/* accept.c: rules, store, answer */
+int wh_accept(wh_req *wq, request_rec *r);
+/** Send the handshake's reply. */
+int wh_accept_handshake(wh_req *wq, request_rec *r);
+/** child_init: opens the store for this process; calls wh_body_child_init too. */
+void wh_accept_child_init(apr_pool_t *pchild, server_rec *s);
+
+/* vars.c: variables, notes, ap_expr, authorization by event and key */
+/** Registers the ap_expr lookup and the authorization providers webhook-event and webhook-key. */
+void wh_vars_register(apr_pool_t *p);
+/** Set WEBHOOK_* in subprocess_env and notes of r. */
+void wh_vars_export(wh_req *wq, request_rec *r);
+/** For gated requests: the X-Webhook-* request headers, Content-Length instead of Transfer-Encoding. */
+void wh_vars_gate_headers(wh_req *wq, request_rec *r);
+/** Remove what a client must not say for us: X-Webhook-Verified and the like, any case, '_' for '-'. */
+void wh_vars_remove_spoofed(request_rec *r);
+/** The parsed body for expressions; NULL when it is not JSON or not verified. */
+struct wh_json *wh_req_json(wh_req *wq);
+
+/* daemon.c: sentinel, dispatcher, shared things */
+void wh_daemon_wake(void); /* one byte to the dispatcher; never blocks */
+int wh_daemon_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
+int wh_daemon_open_logs(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int wh_daemon_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+void wh_daemon_child_init(apr_pool_t *pchild, server_rec *s);
+/** mod_status hook */
+int wh_status_hook(request_rec *r, int flags);
+
+#endif

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vars.c: what the rest of the server may know of a verified request: variables for logs, programs and expressions, request headers for
+ * gated applications, webhook_json() for rules, and Require webhook-event / webhook-key.
+ *
+ *   WEBHOOK_VERIFIED     1, or 0 where nothing was proven (WebhookVerify none, refused)
+ *   WEBHOOK_ENDPOINT     name of the endpoint
+ *   WEBHOOK_SCHEME       scheme or preset
+ *   WEBHOOK_KEY_ID       which secret matched
+ *   WEBHOOK_ID           delivery id; WEBHOOK_DELIVERY_ID is the same
+ *   WEBHOOK_EVENT        the sender's event name
+ *   WEBHOOK_SENDER_ID    the sender's own id
+ *   WEBHOOK_REASON       why it was refused
+ *
+ * Each is in the environment (%{WEBHOOK_ID}e, CGI, SetEnvIf), in the notes (%{WEBHOOK_ID}n) and in expressions (%{WEBHOOK_ID}).
+ */
+#include "httpd/request.h"
+
+#include "http_core.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "ap_expr.h"
+#include "ap_provider.h"
+#include "mod_auth.h"
+#include "apr_fnmatch.h"
+#include "apr_lib.h"
+#include "apr_strings.h"
+
+#include "core/json.h"
+
+APLOG_USE_MODULE(webhook);
+
+typedef const char *variable(const wh_req *wq);
+
+static int proven(const wh_req *wq)
+{
+    return wq->state == WH_ACCEPTED && strcmp(wq->auth->provider->name, "none") != 0;
+}
+
+static const char *var_verified(const wh_req *wq) { return proven(wq) ? "1" : "0"; }
+static const char *var_endpoint(const wh_req *wq) { return wq->auth->name; }
+static const char *var_scheme(const wh_req *wq) { return wq->auth->scheme; }
+static const char *var_id(const wh_req *wq) { return wq->id; }
+static const char *var_reason(const wh_req *wq) { return wq->state == WH_REFUSED ? wq->reason : NULL; }
+
+/* What only an accepted request may say of itself. */
+static const char *var_key_id(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.key_id : NULL; }
+static const char *var_event(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.event : NULL; }
+static const char *var_sender_id(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.sender_id : NULL; }
+
+static const struct {
+    const char *name;
+    variable *get;
+} variables[] = {
+    {"WEBHOOK_VERIFIED", var_verified},
+    {"WEBHOOK_ENDPOINT", var_endpoint},
+    {"WEBHOOK_SCHEME", var_scheme},
+    {"WEBHOOK_KEY_ID", var_key_id},
+    {"WEBHOOK_ID", var_id},
+    {"WEBHOOK_DELIVERY_ID", var_id},
+    {"WEBHOOK_EVENT", var_event},
+    {"WEBHOOK_SENDER_ID", var_sender_id},
+    {"WEBHOOK_REASON", var_reason},
+};
+#define VARIABLE_COUNT (sizeof(variables) / sizeof(variables[0]))
+
+void wh_vars_export(wh_req *wq, request_rec *r)
+{
+    apr_size_t i;
+
+    for (i = 0; i < VARIABLE_COUNT; i++) {
+        const char *value = variables[i].get(wq);
+        if (value) {
+            apr_table_setn(r->subprocess_env, variables[i].name, value);
+            apr_table_setn(r->notes, variables[i].name, value);
+        }
+        else {
+            /* SetEnv, or the request this one was redirected from, must not speak for a value that is not there. */
+            apr_table_unset(r->subprocess_env, variables[i].name);
+        }
+    }
+}
+
+/* ---- headers of gated requests ---- */
+
+static const char *const our_headers[] = {"X-Webhook-Verified", "X-Webhook-Endpoint", "X-Webhook-Key-Id", "X-Webhook-Delivery-Id"};
+#define HEADER_COUNT (sizeof(our_headers) / sizeof(our_headers[0]))
+
+/* A CGI or WSGI application cannot tell X_Webhook_Verified from X-Webhook-Verified. */
+static int same_header(const char *name, const char *ours)
+{
+    for (; *name && *ours; name++, ours++) {
+        int c = *name == '_' ? '-' : apr_tolower(*name);
+        if (c != apr_tolower(*ours)) {
+            return 0;
+        }
+    }
+    return *name == *ours;
+}
+
+void wh_vars_remove_spoofed(request_rec *r)
+{
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *entry = (const apr_table_entry_t *)all->elts;
+    const char *found[8];
+    int i, n = 0;
+    apr_size_t k;
+
+    for (;;) {
+        for (i = 0; i < all->nelts && n < 8; i++) {
+            if (!entry[i].key || (entry[i].key[0] | 0x20) != 'x') {
+                continue;
+            }
+            for (k = 0; k < HEADER_COUNT; k++) {
+                if (same_header(entry[i].key, our_headers[k])) {
+                    found[n++] = entry[i].key;
+                    break;
+                }
+            }
+        }
+        if (n == 0) {
+            return;
+        }
+        for (i = 0; i < n; i++) {
+            apr_table_unset(r->headers_in, found[i]);
+        }
+        all = apr_table_elts(r->headers_in);
+        entry = (const apr_table_entry_t *)all->elts;
+        n = 0;
+    }
+}
+
+void wh_vars_gate_headers(wh_req *wq, request_rec *r)
+{
+    if (!wq->headers_in) {
+        wq->headers_in = apr_table_copy(r->pool, r->headers_in);
+    }
+    apr_table_setn(r->headers_in, "X-Webhook-Verified", proven(wq) ? "1" : "0");
+    apr_table_setn(r->headers_in, "X-Webhook-Endpoint", wq->auth->name);
+    apr_table_setn(r->headers_in, "X-Webhook-Delivery-Id", wq->id);
+    if (wq->verdict.key_id) {
+        apr_table_setn(r->headers_in, "X-Webhook-Key-Id", wq->verdict.key_id);
+    }
+    else {
+        apr_table_unset(r->headers_in, "X-Webhook-Key-Id");
+    }
+    /* The body is known now; a chunked one would make mod_proxy and CGI guess. */
+    if (apr_table_get(r->headers_in, "Transfer-Encoding") || wq->body.len > 0) {
+        apr_table_unset(r->headers_in, "Transfer-Encoding");
+        apr_table_setn(r->headers_in, "Content-Length", apr_off_t_toa(r->pool, wq->body.len));
+    }
+}
+
+/* ---- JSON for rules ---- */
+
+struct wh_json *wh_req_json(wh_req *wq)
+{
+    if (!wq->json_tried && wq->state == WH_ACCEPTED && wq->body.len > 0 && wh_req_is_json(wq)) {
+        wh_json_error *err = apr_pcalloc(wq->r->pool, sizeof(*err));
+        wq->json_tried = 1;
+        if (wh_json_parse(&wq->json, wq->body.data, wq->r->pool, err) != APR_SUCCESS) {
+            wq->json = NULL;
+            wq->json_error = err;
+        }
+    }
+    return wq->json;
+}
+
+/* ---- expressions ---- */
+
+static const char *expr_variable(ap_expr_eval_ctx_t *ctx, const void *data)
+{
+    const wh_req *wq = ctx->r ? wh_req_find(ctx->r) : NULL;
+    variable *const *get = data;
+    return wq ? (*get)(wq) : NULL;
+}
+
+static const char *expr_json(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
+{
+    wh_req *wq = ctx->r ? wh_req_find(ctx->r) : NULL;
+    const wh_json_pointer *pointer = data;
+    wh_json *doc = wq ? wh_req_json(wq) : NULL;
+
+    if (!doc) {
+        return NULL;
+    }
+    if (!pointer) {
+        /* The argument is itself computed. */
+        wh_json_pointer *made;
+        const char *err = wh_json_pointer_compile(&made, arg, ctx->p);
+        if (err) {
+            *ctx->err = apr_psprintf(ctx->p, "webhook_json('%s'): %s", arg, err);
+            return NULL;
+        }
+        pointer = made;
+    }
+    return wh_json_text(wh_json_pointer_get(doc, pointer), ctx->p);
+}
+
+static int expr_lookup(ap_expr_lookup_parms *parms)
+{
+    wh_json_pointer *pointer;
+    const char *err;
+    apr_size_t i;
+
+    switch (parms->type) {
+    case AP_EXPR_FUNC_VAR:
+        for (i = 0; i < VARIABLE_COUNT; i++) {
+            if (!strcasecmp(parms->name, variables[i].name)) {
+                *parms->func = expr_variable;
+                *parms->data = &variables[i].get;
+                return OK;
+            }
+        }
+        return DECLINED;
+    case AP_EXPR_FUNC_STRING:
+        if (strcasecmp(parms->name, "webhook_json")) {
+            return DECLINED;
+        }
+        *parms->func = expr_json;
+        *parms->data = NULL;
+        if (parms->arg) {
+            err = wh_json_pointer_compile(&pointer, parms->arg, parms->pool);
+            if (err) {
+                *parms->err = apr_psprintf(parms->ptemp, "webhook_json('%s'): a JSON pointer %s", parms->arg, err);
+                return !OK;
+            }
+            *parms->data = pointer;
+        }
+        return OK;
+    default:
+        return DECLINED;
+    }
+}
+
+/* ---- authorization ---- */
+
+static const char *require_parse(cmd_parms *cmd, const char *line, const void **parsed)
+{
+    apr_array_header_t *words = apr_array_make(cmd->pool, 4, sizeof(const char *));
+    const char *word;
+
+    while (*(word = ap_getword_conf(cmd->pool, &line))) {
+        APR_ARRAY_PUSH(words, const char *) = word;
+    }
+    if (words->nelts == 0) {
+        return "at least one name is needed; * stands for any characters";
+    }
+    *parsed = words;
+    return NULL;
+}
+
+static authz_status require_check(request_rec *r, const void *parsed, variable *get)
+{
+    const apr_array_header_t *words = parsed;
+    const wh_req *wq = wh_req_find(r);
+    const char *value;
+    int i;
+
+    /* Nobody yet: authorization asks AuthType Webhook first and comes again. */
+    if (!r->user) {
+        return AUTHZ_DENIED_NO_USER;
+    }
+    value = wq ? get(wq) : NULL;
+    for (i = 0; value && i < words->nelts; i++) {
+        if (apr_fnmatch(APR_ARRAY_IDX(words, i, const char *), value, 0) == APR_SUCCESS) {
+            return AUTHZ_GRANTED;
+        }
+    }
+    return AUTHZ_DENIED;
+}
+
+static authz_status event_check(request_rec *r, const char *line, const void *parsed)
+{
+    (void)line;
+    return require_check(r, parsed, var_event);
+}
+
+static authz_status key_check(request_rec *r, const char *line, const void *parsed)
+{
+    (void)line;
+    return require_check(r, parsed, var_key_id);
+}
+
+static const authz_provider event_provider = {event_check, require_parse};
+static const authz_provider key_provider = {key_check, require_parse};
+
+void wh_vars_register(apr_pool_t *p)
+{
+    ap_hook_expr_lookup(expr_lookup, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "webhook-event", AUTHZ_PROVIDER_VERSION, &event_provider,
+                              AP_AUTH_INTERNAL_PER_CONF);
+    ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "webhook-key", AUTHZ_PROVIDER_VERSION, &key_provider, AP_AUTH_INTERNAL_PER_CONF);
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * verdict.c: one verdict per request and endpoint. Finds or makes the record of a request, passes it through the gates that need no
+ * body, and has the verifier decide over the received bytes; each of these happens once, whoever asks first.
+ */
+#include "httpd/request.h"
+
+#include "http_core.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "http_request.h"
+#include "apr_lib.h"
+#include "apr_strings.h"
+
+#include "core/id.h"
+#include "core/units.h"
+
+APLOG_USE_MODULE(webhook);
+
+static const char *const post_only[] = {"POST", NULL};
+static const char *const json_types[] = {"application/json", "+json", NULL};
+
+static wh_req *slot(const request_rec *r)
+{
+    return ap_get_module_config(r->request_config, &webhook_module);
+}
+
+/* The request this one came from: by an internal redirect, else as a sub-request. */
+static const request_rec *origin(const request_rec *r)
+{
+    return r->prev ? r->prev : r->main;
+}
+
+wh_req *wh_req_find(const request_rec *r)
+{
+    for (; r; r = origin(r)) {
+        wh_req *wq = slot(r);
+        if (wq) {
+            return wq;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * The path and query as the client sent them, whatever was rewritten since. An absolute-form target ("POST http://host/path") is cut to
+ * the path: that is what schemes sign.
+ */
+static const char *received_uri(const request_rec *r)
+{
+    const char *uri, *colon;
+
+    while (r->prev) {
+        r = r->prev;
+    }
+    uri = r->unparsed_uri ? r->unparsed_uri : r->uri;
+    if (*uri != '/' && (colon = strstr(uri, "://")) != NULL) {
+        const char *path = strchr(colon + 3, '/');
+        return path ? path : "/";
+    }
+    return uri;
+}
+
+static wh_req *make(request_rec *r, const wh_dir_conf *conf)
+{
+    wh_req *wq = apr_pcalloc(r->pool, sizeof(*wq));
+    const request_rec *o;
+
+    wq->r = r;
+    wq->conf = conf;
+    wq->dir_config = r->per_dir_config;
+    wq->auth = conf->auth;
+    wq->now = apr_time_now();
+    wq->count = wh_counters_endpoint(wh_conf_global(r->server)->counters, conf->auth->counter);
+    for (o = r; o; o = origin(o)) {
+        const wh_req *other = slot(o);
+        if (other && other->body_read) {
+            wq->body_taken = 1;
+        }
+    }
+    wq->request.method = r->method;
+    wq->request.uri = received_uri(r);
+    wq->request.query = strchr(wq->request.uri, '?');
+    if (wq->request.query) {
+        wq->request.query++;
+    }
+    wq->request.url = ap_construct_url(r->pool, wq->request.uri, r);
+    wq->request.headers = r->headers_in;
+    wq->request.now = wq->now;
+    ap_set_module_config(r->request_config, &webhook_module, wq);
+    WH_COUNT(wq->count, requests, 1);
+    if (wh_id_make(wq->id, wq->now) != APR_SUCCESS) {
+        wh_refuse(wq, WH_REFUSAL_INTERNAL, "no random bytes for an id");
+    }
+    return wq;
+}
+
+wh_req *wh_req_get(request_rec *r)
+{
+    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
+    const request_rec *o;
+    wh_req *wq = slot(r);
+
+    if (wq && wq->dir_config == r->per_dir_config) {
+        return wq;
+    }
+    if (!conf || !(conf = wh_conf_effective(conf, r->pool))->auth) {
+        return NULL;
+    }
+    for (o = r; o; o = origin(o)) {
+        wq = slot(o);
+        if (wq && wq->auth == conf->auth) {
+            /* Same endpoint, other section (DirectoryIndex, a rewrite): the verdict holds, the settings are those in force here. */
+            wq->conf = conf;
+            wq->dir_config = r->per_dir_config;
+            ap_set_module_config(r->request_config, &webhook_module, wq);
+            return wq;
+        }
+    }
+    return r->main ? NULL : make(r, conf);
+}
+
+/* ---- gates before the body ---- */
+
+static int has_word(const char *const *list, const char *word)
+{
+    for (; *list; list++) {
+        if (!strcmp(*list, word)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* NULL-terminated copy of a configured list, or the scheme's, or the default. */
+static const char *const *words(const apr_array_header_t *own, const char *const *scheme, const char *const *fallback, apr_pool_t *p)
+{
+    const char **list;
+
+    if (!own) {
+        return scheme ? scheme : fallback;
+    }
+    list = apr_palloc(p, sizeof(*list) * (apr_size_t)(own->nelts + 1));
+    if (own->nelts) {
+        memcpy(list, own->elts, sizeof(*list) * (apr_size_t)own->nelts);
+    }
+    list[own->nelts] = NULL;
+    return list;
+}
+
+/* "type/subtype" without parameters; the length is returned, 0 if there is none. */
+static apr_size_t media_type(const char *header)
+{
+    apr_size_t len = strcspn(header, "; \t");
+    return len;
+}
+
+static int ends_with(const char *text, apr_size_t len, const char *suffix)
+{
+    apr_size_t n = strlen(suffix);
+    return len > n && !ap_cstr_casecmpn(text + len - n, suffix, n);
+}
+
+static int type_matches(const char *type, apr_size_t len, const char *pattern)
+{
+    apr_size_t n = strlen(pattern);
+
+    if (!strcmp(pattern, "*") || !strcmp(pattern, "*/*")) {
+        return 1;
+    }
+    if (*pattern == '+') {
+        return ends_with(type, len, pattern);
+    }
+    if (!strncmp(pattern, "*/*+", 4)) {
+        return ends_with(type, len, pattern + 3);
+    }
+    if (n > 2 && !strcmp(pattern + n - 2, "/*")) {
+        return len > n - 1 && !ap_cstr_casecmpn(type, pattern, n - 1);
+    }
+    return len == n && !ap_cstr_casecmpn(type, pattern, n);
+}
+
+static int is_json(const char *type, apr_size_t len)
+{
+    return type_matches(type, len, json_types[0]) || ends_with(type, len, json_types[1]);
+}
+
+int wh_req_is_json(const wh_req *wq)
+{
+    const char *header = apr_table_get(wq->r->headers_in, "Content-Type");
+    return header && is_json(header, media_type(header));
+}
+
+/* JSON is UTF-8 (RFC 8259): a charset that says otherwise is a body nobody here would read as its sender means it. */
+static int charset_is_utf8(const char *header)
+{
+    const char *at = header;
+
+    while ((at = strchr(at, ';')) != NULL) {
+        const char *value;
+        apr_size_t len;
+
+        at++;
+        at += strspn(at, " \t");
+        if (ap_cstr_casecmpn(at, "charset", 7)) {
+            continue;
+        }
+        value = at + 7;
+        value += strspn(value, " \t");
+        if (*value != '=') {
+            continue;
+        }
+        value++;
+        value += strspn(value, " \t");
+        if (*value == '"') {
+            value++;
+        }
+        len = strcspn(value, "\"; \t");
+        return (len == 5 && !ap_cstr_casecmpn(value, "utf-8", 5)) || (len == 4 && !ap_cstr_casecmpn(value, "utf8", 4));
+    }
+    return 1;
+}
+
+static int screen_type(wh_req *wq)
+{
+    request_rec *r = wq->r;
+    const char *header = apr_table_get(r->headers_in, "Content-Type");
+    const char *coding = apr_table_get(r->headers_in, "Content-Encoding");
+    const char *const *list;
+    apr_size_t len;
+
+    if (coding && *coding && ap_cstr_casecmp(coding, "identity")) {
+        return wh_refuse(wq, WH_REFUSAL_CONTENT_ENCODING, apr_psprintf(r->pool, "Content-Encoding is \"%s\"", coding));
+    }
+    list = words(wq->conf->content_types, wq->auth->traits->content_types, json_types, r->pool);
+    if (!header || !*header) {
+        if (!ap_request_has_body(r) || has_word(list, "*")) {
+            return OK;
+        }
+        return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, "Content-Type is missing");
+    }
+    len = media_type(header);
+    for (; *list; list++) {
+        if (type_matches(header, len, *list)) {
+            if (is_json(header, len) && !charset_is_utf8(header)) {
+                return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\": JSON is UTF-8", header));
+            }
+            return OK;
+        }
+    }
+    return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\"", header));
+}
+
+static int screen_method(wh_req *wq)
+{
+    request_rec *r = wq->r;
+    const char *const *list = words(wq->conf->methods, wq->auth->traits->methods, post_only, r->pool), *const *m;
+    const char *allow = "";
+
+    if (has_word(list, r->method)) {
+        return OK;
+    }
+    for (m = list; *m; m++) {
+        allow = apr_pstrcat(r->pool, allow, *allow ? ", " : "", *m, NULL);
+    }
+    apr_table_setn(r->err_headers_out, "Allow", allow);
+    return wh_refuse(wq, WH_REFUSAL_METHOD, apr_psprintf(r->pool, "method %s", r->method));
+}
+
+static int screen_length(wh_req *wq)
+{
+    const char *header = apr_table_get(wq->r->headers_in, "Content-Length");
+    apr_off_t limit = wh_conf_body_limit(wq->conf);
+    apr_int64_t length;
+
+    if (!header) {
+        return OK;
+    }
+    /* httpd has refused what is no number; what overflows here is too large all the same. */
+    if (wh_parse_int(header, strlen(header), 0, APR_INT64_MAX, &length) != APR_SUCCESS || length > limit) {
+        return wh_refuse(wq, WH_REFUSAL_BODY_TOO_LARGE,
+                         apr_psprintf(wq->r->pool, "Content-Length is %s, the limit %" APR_OFF_T_FMT, header, limit));
+    }
+    return OK;
+}
+
+static int screen_scheme(wh_req *wq)
+{
+    const wh_auth *auth = wq->auth;
+    const char *const *name;
+
+    if (auth->provider->screen) {
+        auth->provider->screen(auth->verifier, &wq->request, &wq->verdict, wq->r->pool);
+        if (wq->verdict.status != 0 && wq->verdict.status != HTTP_OK) {
+            return wh_refuse_verdict(wq, &wq->verdict);
+        }
+        return OK;
+    }
+    for (name = auth->traits->required_headers; name && *name; name++) {
+        const char *value = apr_table_get(wq->r->headers_in, *name);
+        if (!value || !*value) {
+            return wh_refuse(wq, WH_REFUSAL_SIGNATURE_MISSING, apr_psprintf(wq->r->pool, "%s is missing", *name));
+        }
+    }
+    return OK;
+}
+
+int wh_req_screen(wh_req *wq)
+{
+    int rc;
+
+    if (wq->state == WH_REFUSED) {
+        return wq->status;
+    }
+    if (wq->screened) {
+        return OK;
+    }
+    wq->screened = 1;
+    if ((rc = screen_method(wq)) != OK || (rc = screen_type(wq)) != OK || (rc = screen_length(wq)) != OK
+        || (rc = screen_scheme(wq)) != OK) {
+        return rc;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, wq->r, "WH0250: endpoint %s: method, media type, length and headers pass",
+                  wq->auth->name);
+    return OK;
+}
+
+/* ---- the verdict ---- */
+
+int wh_req_verify(wh_req *wq)
+{
+    const wh_auth *auth = wq->auth;
+    request_rec *r = wq->r;
+    const webhook_secrets *secrets;
+    int rc;
+
+    if (wq->state == WH_REFUSED) {
+        return wq->status;
+    }
+    if (wq->state != WH_UNDECIDED) {
+        return OK;
+    }
+    if ((rc = wh_req_screen(wq)) != OK) {
+        return rc;
+    }
+    if (wq->body_taken) {
+        return wh_refuse(wq, WH_REFUSAL_NOT_VERIFIED, "the body was already read for another endpoint");
+    }
+    if ((rc = wh_body_read(wq)) != OK) {
+        return rc;
+    }
+    wq->request.body = wq->body.data;
+    secrets = wh_secrets_now(auth, wq->now, r->pool);
+    if (auth->traits->needs_secret && (!secrets || secrets->count == 0)) {
+        return wh_refuse(wq, WH_REFUSAL_SECRET_UNAVAILABLE, "no secret of this endpoint is valid now");
+    }
+    memset(&wq->verdict, 0, sizeof(wq->verdict));
+    auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, r->pool);
+    if (auth->provider->handshake
+        && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool)) {
+        wq->state = WH_HANDSHAKE;
+        ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0251: endpoint %s: a handshake", auth->name);
+        return OK;
+    }
+    if (wq->verdict.status != HTTP_OK) {
+        return wh_refuse_verdict(wq, &wq->verdict);
+    }
+    wq->state = WH_ACCEPTED;
+    ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0252: endpoint %s: verified, key %s, event %s, sender's id %s (%s)", auth->name,
+                  wq->verdict.key_id ? wq->verdict.key_id : "-", wq->verdict.event ? wq->verdict.event : "-",
+                  wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->verdict.sender_id_signed ? "signed" : "unsigned");
+    return OK;
+}

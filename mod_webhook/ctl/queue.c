@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.c: commands about the store: list, show, replay, tail, stats, check. Everything shown came from a network: it is escaped for
+ * the terminal, and headers that carry secrets are masked.
+ */
+#include "ctl/arguments.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/counters.h"
+#include "core/envelope.h"
+#include "core/id.h"
+#include "core/json.h"
+#include "core/units.h"
+#include "store/sqlite.h"
+
+static int store_error(wh_ctl *ctl, const webhook_result *res)
+{
+    wh_ctl_error(ctl, "%s: %s", res->reason ? res->reason : "store-failed", res->detail ? res->detail : "the store cannot be used");
+    return WH_CTL_USAGE;
+}
+
+static int parse_when(wh_ctl *ctl, const char *name, const char *text, apr_time_t *out)
+{
+    apr_interval_time_t ago;
+    if (!text) {
+        return 0;
+    }
+    if (wh_parse_time(text, strlen(text), out) == APR_SUCCESS) {
+        return 0;
+    }
+    if (wh_parse_duration(text, &ago) == APR_SUCCESS) {
+        *out = apr_time_now() - ago;
+        return 0;
+    }
+    return wh_ctl_error(ctl, "%s takes an RFC 3339 time or how long ago (\"2h\"), not \"%s\"", name, text);
+}
+
+static void put_job(wh_buf *b, const webhook_job_row *j)
+{
+    int i;
+    wh_buf_adds(b, b->data[b->len - 1] == '[' ? "{" : ",{");
+    wh_json_put_member(b, "handler", j->handler);
+    wh_json_put_member(b, "state", j->state);
+    wh_json_put_member_int(b, "attempts", j->attempts);
+    wh_json_put_member_time(b, "due", j->due);
+    wh_json_put_member(b, "reason", j->reason);
+    if (j->attempt_rows) {
+        wh_json_put_name(b, "attempt_rows");
+        wh_buf_adds(b, "[");
+        for (i = 0; i < j->attempt_rows->nelts; i++) {
+            const webhook_attempt_row *a = &APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row);
+            wh_buf_adds(b, i ? ",{" : "{");
+            wh_json_put_member_int(b, "attempt", a->attempt);
+            wh_json_put_member(b, "outcome", a->outcome);
+            wh_json_put_member_time(b, "started", a->started);
+            wh_json_put_member_time(b, "ended", a->ended);
+            wh_json_put_member_int(b, "code", a->code);
+            wh_json_put_member(b, "reason", a->reason);
+            wh_json_put_member(b, "detail", a->detail);
+            if (a->output.len) {
+                wh_json_put_name(b, "output");
+                wh_json_put_string(b, a->output.data, a->output.len);
+            }
+            wh_buf_adds(b, "}");
+        }
+        wh_buf_adds(b, "]");
+    }
+    wh_buf_adds(b, "}");
+}
+
+/* A row as one JSON object: the envelope's members, then state and jobs. */
+static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool_t *p)
+{
+    wh_buf b;
+    int i;
+
+    wh_buf_init(&b, p, 1024);
+    wh_envelope_write(&b, &row->delivery, body, NULL, 0);
+    if (b.len && b.data[b.len - 1] == '\n') {
+        b.len--;
+    }
+    b.data[--b.len] = '\0'; /* the closing brace */
+    wh_json_put_member(&b, "state", row->state);
+    wh_json_put_member_int(&b, "duplicates", row->duplicates);
+    if (row->jobs) {
+        wh_json_put_name(&b, "jobs");
+        wh_buf_adds(&b, "[");
+        for (i = 0; i < row->jobs->nelts; i++) {
+            put_job(&b, &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row));
+        }
+        wh_buf_adds(&b, "]");
+    }
+    wh_buf_adds(&b, "}");
+    return b.data;
+}
+
+static void print_text(const char *text)
+{
+    const char *shown = text ? text : "-";
+    wh_ctl_print(shown, strlen(shown), 0);
+}
+
+static void print_row(wh_ctl *ctl, const webhook_row *row)
+{
+    char when[WH_RFC3339_LEN + 1];
+    int i;
+
+    if (ctl->json) {
+        webhook_slice none = {NULL, 0};
+        puts(row_json(row, none, ctl->pool));
+        return;
+    }
+    wh_format_time(when, row->delivery.received);
+    printf("%s %s %-8s ", when, row->delivery.id, row->state);
+    print_text(row->delivery.endpoint);
+    putchar(' ');
+    print_text(row->delivery.event);
+    printf(" %" APR_OFF_T_FMT, row->delivery.body_len);
+    for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
+        const webhook_job_row *j = &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row);
+        printf("%s", i ? ", " : "  ");
+        print_text(j->handler);
+        printf(" %s/%d", j->state, j->attempts);
+        if (j->reason && strcmp(j->state, "done") != 0) {
+            printf(" (%s)", j->reason);
+        }
+    }
+    putchar('\n');
+}
+
+/* One page into `rows`. @return 0 or an exit code */
+static int fetch(wh_ctl *ctl, webhook_store *store, const webhook_store_provider *provider, const webhook_query *q, apr_array_header_t **rows,
+                 apr_pool_t *p)
+{
+    webhook_result res = {0};
+    *rows = apr_array_make(p, 64, sizeof(webhook_row *));
+    return provider->list(store, q, *rows, p, &res) == APR_SUCCESS ? 0 : store_error(ctl, &res);
+}
+
+int wh_ctl_list(wh_ctl *ctl, int argc, const char *const *argv)
+{
+    const char *since = NULL, *before = NULL, *limit = NULL;
+    const webhook_store_provider *provider;
+    webhook_query q = {.limit = 50, .with_jobs = 1};
+    const wh_argument table[] = {{"--endpoint", &q.endpoint, NULL, NULL}, {"--state", &q.state, NULL, NULL}, {"--handler", &q.handler, NULL, NULL},
+                                 {"--event", &q.event, NULL, NULL},       {"--since", &since, NULL, NULL},   {"--before", &before, NULL, NULL},
+                                 {"--after", &q.after_id, NULL, NULL},    {"--limit", &limit, NULL, NULL},   {"--oldest", NULL, NULL, &q.ascending},
+                                 {NULL, NULL, NULL, NULL}};
+    apr_array_header_t *words, *rows;
+    webhook_store *store;
+    apr_int64_t wanted = 50, n;
+    apr_pool_t *page;
+    int i;
+
+    if (wh_ctl_arguments(ctl, table, argc, argv, &words) || parse_when(ctl, "--since", since, &q.since)
+        || parse_when(ctl, "--before", before, &q.before)) {
+        return WH_CTL_USAGE;
+    }
+    if (words->nelts) {
+        return wh_ctl_error(ctl, "list takes options alone, not \"%s\"", APR_ARRAY_IDX(words, 0, const char *));
+    }
+    if (limit && wh_parse_int(limit, strlen(limit), 1, APR_INT64_C(1000000000), &wanted) != APR_SUCCESS) {
+        return wh_ctl_error(ctl, "--limit takes a whole number from 1, not \"%s\"", limit);
+    }
+    if (q.after_id && !wh_id_valid(q.after_id)) {
+        return wh_ctl_error(ctl, "--after takes a delivery id, not \"%s\"", q.after_id);
+    }
+    store = wh_ctl_store(ctl, &provider);
+    if (!store) {
+        return WH_CTL_USAGE;
+    }
+    /* pages, so that a million rows need no million rows of memory */
+    for (n = 0; n < wanted; n += rows->nelts) {
+        apr_pool_create(&page, ctl->pool);
+        q.limit = (int)(wanted - n < 500 ? wanted - n : 500);
+        if (fetch(ctl, store, provider, &q, &rows, page)) {
+            return WH_CTL_USAGE;
+        }
+        for (i = 0; i < rows->nelts; i++) {
+            print_row(ctl, APR_ARRAY_IDX(rows, i, const webhook_row *));
+        }
+        if (rows->nelts < q.limit) {
+            break;
+        }
+        q.after_id = apr_pstrdup(ctl->pool, APR_ARRAY_IDX(rows, rows->nelts - 1, const webhook_row *)->delivery.id);
+        n += rows->nelts;
+        rows->nelts = 0;
+        apr_pool_destroy(page);
+    }
+    return WH_CTL_OK;
+}
+
+static void show_headers(webhook_slice lines)
+{
+    webhook_slice name, value;
+    apr_size_t at = 0;
+    while (wh_headers_next(lines, &at, &name, &value)) {
+        printf("    ");
+        wh_ctl_print(name.data, name.len, 0);
+        printf(": ");
+        if (wh_header_is_sensitive(name.data, name.len)) {
+            printf("***");
+        }
+        else {
+            wh_ctl_print(value.data, value.len, 0);
+        }
+        putchar('\n');
+    }
+}
+
+static void show_job(const webhook_job_row *j)
+{
+    char when[WH_RFC3339_LEN + 1];
+    int i;
+
+    wh_format_time(when, j->due);
+    printf("job ");
+    print_text(j->handler);
+    printf(": %s, %d attempt%s%s%s%s%s\n", j->state, j->attempts, j->attempts == 1 ? "" : "s", j->reason ? ", " : "",
+           j->reason ? j->reason : "", strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? ", due " : "",
+           strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? when : "");
+    for (i = 0; j->attempt_rows && i < j->attempt_rows->nelts; i++) {
+        const webhook_attempt_row *a = &APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row);
+        wh_format_time(when, a->started);
+        printf("  attempt %d: %s at %s, %" APR_TIME_T_FMT " ms", a->attempt, a->outcome, when, apr_time_as_msec(a->ended - a->started));
+        if (a->code) {
+            printf(", code %d", a->code);
+        }
+        if (a->reason) {
+            printf(", %s", a->reason);
+        }
+        if (a->detail) {
+            printf(": ");
+            print_text(a->detail);
+        }
+        putchar('\n');
+        if (a->output.len) {
+            printf("    ");
+            wh_ctl_print(a->output.data, a->output.len, 1);
+            if (a->output.data[a->output.len - 1] != '\n') {
+                putchar('\n');
+            }
+        }
+    }
+}
+
+int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
+{
+    int body_only = 0, i;
+    const wh_argument table[] = {{"--body", NULL, NULL, &body_only}, {NULL, NULL, NULL, NULL}};
+    const webhook_store_provider *provider;
+    webhook_query q = {.limit = 1, .with_jobs = 1, .with_attempts = 1, .with_body = 1};
+    apr_array_header_t *words, *rows;
+    const webhook_row *row;
+    webhook_slice body = {NULL, 0};
+    char when[WH_RFC3339_LEN + 1];
+    webhook_store *store;
+    apr_status_t rv;
+
+    if (wh_ctl_arguments(ctl, table, argc, argv, &words)) {
+        return WH_CTL_USAGE;
+    }
+    if (words->nelts != 1 || !wh_id_valid(APR_ARRAY_IDX(words, 0, const char *))) {
+        return wh_ctl_error(ctl, "show: a delivery id");
+    }
+    q.id = APR_ARRAY_IDX(words, 0, const char *);
+    store = wh_ctl_store(ctl, &provider);
+    if (!store || fetch(ctl, store, provider, &q, &rows, ctl->pool)) {
+        return WH_CTL_USAGE;
+    }
+    if (!rows->nelts) {
+        wh_ctl_error(ctl, "there is no delivery %s", q.id);
+        return WH_CTL_NO;
+    }
+    row = APR_ARRAY_IDX(rows, 0, const webhook_row *);
+    rv = wh_delivery_body(&row->delivery, &body, ctl->pool);
+    if (rv != APR_SUCCESS) {
+        wh_ctl_error(ctl, "the body of %s cannot be read", q.id);
+        return WH_CTL_NO;
+    }
+    if (body_only) {
+        return fwrite(body.data, 1, body.len, stdout) == body.len ? WH_CTL_OK : WH_CTL_USAGE;
+    }
+    if (ctl->json) {
+        puts(row_json(row, body, ctl->pool));
+        return WH_CTL_OK;
+    }
+    wh_format_time(when, row->delivery.received);
+    printf("delivery %s: %s\n", row->delivery.id, row->state);
+    printf("  endpoint ");
+    print_text(row->delivery.endpoint);
+    printf(" (%s%s%s%s)\n  received %s from ", row->delivery.scheme, row->delivery.verified ? ", verified" : ", not verified",
+           row->delivery.key_id ? ", key " : "", row->delivery.key_id ? row->delivery.key_id : "", when);
+    print_text(row->delivery.remote_addr);
+    printf("\n  event ");
+    print_text(row->delivery.event);
+    printf(", sender's id ");
+    print_text(row->delivery.sender_id);
+    printf(", %d duplicate%s\n  ", row->duplicates, row->duplicates == 1 ? "" : "s");
+    print_text(row->delivery.method);
+    putchar(' ');
+    print_text(row->delivery.uri);
+    printf("\n  body %" APR_OFF_T_FMT " bytes, SHA-256 %s\n  headers\n", row->delivery.body_len, row->delivery.body_sha256);
+    show_headers(row->delivery.headers);
+    for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
+        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row));
+    }
+    return WH_CTL_OK;
+}
+
+int wh_ctl_replay(wh_ctl *ctl, int argc, const char *const *argv)
+{
+    const char *handler = NULL, *id;
+    const wh_argument table[] = {{"--handler", &handler, NULL, NULL}, {NULL, NULL, NULL, NULL}};
+    const webhook_store_provider *provider;
+    apr_array_header_t *words;
+    webhook_result res = {0};
+    webhook_store *store;
+    apr_status_t rv;
+    int count = 0;
+
+    if (wh_ctl_arguments(ctl, table, argc, argv, &words)) {
+        return WH_CTL_USAGE;
+    }
+    if (words->nelts != 1 || !wh_id_valid(APR_ARRAY_IDX(words, 0, const char *))) {
+        return wh_ctl_error(ctl, "replay: a delivery id");
+    }
+    id = APR_ARRAY_IDX(words, 0, const char *);
+    store = wh_ctl_store(ctl, &provider);
+    if (!store) {
+        return WH_CTL_USAGE;
+    }
+    rv = provider->replay(store, id, handler, apr_time_now(), &count, &res);
+    if (rv == APR_NOTFOUND) {
+        wh_ctl_error(ctl, "there is no delivery %s", id);
+        return WH_CTL_NO;
+    }
+    if (rv != APR_SUCCESS) {
+        return store_error(ctl, &res);
+    }
+    if (ctl->json) {
+        printf("{\"id\":\"%s\",\"jobs\":%d}\n", id, count);
+    }
+    else {
+        printf("%d job%s of %s made ready%s\n", count, count == 1 ? "" : "s", id,
+               count ? "" : " (none is finished; those that wait or run are left alone)");
+    }
+    return count ? WH_CTL_OK : WH_CTL_NO;
+}
+
+int wh_ctl_tail(wh_ctl *ctl, int argc, const char *const *argv)
+{
+    const char *lines = NULL;
+    int once = 0, i;
+    const webhook_store_provider *provider;
+    webhook_query q = {.with_jobs = 1};
+    const wh_argument table[] = {{"--endpoint", &q.endpoint, NULL, NULL}, {"--lines", &lines, NULL, NULL}, {"--once", NULL, NULL, &once},
+                                 {NULL, NULL, NULL, NULL}};
+    char last[WH_ID_LEN + 1] = "";
+    apr_array_header_t *words, *rows;
+    apr_int64_t n = 10;
+    webhook_store *store;
+    apr_pool_t *page;
+
+    if (wh_ctl_arguments(ctl, table, argc, argv, &words)) {
+        return WH_CTL_USAGE;
+    }
+    if (words->nelts || (lines && wh_parse_int(lines, strlen(lines), 0, 1000, &n) != APR_SUCCESS)) {
+        return wh_ctl_error(ctl, "tail: --lines takes 0 to 1000");
+    }
+    store = wh_ctl_store(ctl, &provider);
+    if (!store) {
+        return WH_CTL_USAGE;
+    }
+    apr_pool_create(&page, ctl->pool);
+    q.limit = n ? (int)n : 1;
+    if (fetch(ctl, store, provider, &q, &rows, page)) {
+        return WH_CTL_USAGE;
+    }
+    for (i = rows->nelts - 1; i >= 0; i--) {
+        const webhook_row *row = APR_ARRAY_IDX(rows, i, const webhook_row *);
+        if (n) {
+            print_row(ctl, row);
+        }
+        apr_cpystrn(last, row->delivery.id, sizeof(last));
+    }
+    q.ascending = 1;
+    q.limit = 500;
+    while (!once) {
+        fflush(stdout);
+        if (ferror(stdout)) {
+            return WH_CTL_USAGE;
+        }
+        apr_pool_clear(page);
+        q.after_id = last[0] ? last : NULL;
+        if (fetch(ctl, store, provider, &q, &rows, page)) {
+            return WH_CTL_USAGE;
+        }
+        for (i = 0; i < rows->nelts; i++) {
+            const webhook_row *row = APR_ARRAY_IDX(rows, i, const webhook_row *);
+            print_row(ctl, row);
+            apr_cpystrn(last, row->delivery.id, sizeof(last));
+        }
+        if (!rows->nelts) {
+            apr_sleep(apr_time_from_msec(300));
+        }
+    }
+    return WH_CTL_OK;
+}
+
+/* The server's counters, mapped read-only. @return NULL when there are none to be had */
+static wh_counters *map_counters(const char *path)
+{
+    wh_counters *c = NULL;
+    struct stat st;
+    void *mem;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(*c)) {
+        mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+        if (mem != MAP_FAILED) {
+            c = mem;
+            if (c->magic != WH_COUNTERS_MAGIC || c->size != (uint32_t)st.st_size || c->refusal_count != WH_REFUSAL_COUNT) {
+                c = NULL;
+            }
+        }
+    }
+    close(fd);
+    return c;
+}
+
+int wh_ctl_stats(wh_ctl *ctl, int argc, const char *const *argv)
+{
+    const wh_argument table[] = {{NULL, NULL, NULL, NULL}};
+    const webhook_store_provider *provider;
+    webhook_store_stats st;
+    webhook_result res = {0};
+    apr_array_header_t *words;
+    wh_counters *counters;
+    webhook_store *store;
+    apr_int64_t age;
+    uint32_t i;
+
+    if (wh_ctl_arguments(ctl, table, argc, argv, &words)) {
+        return WH_CTL_USAGE;
+    }
+    /* before the store: that may change who we are */
+    counters = ctl->store_text ? NULL : map_counters(wh_ctl_counters(ctl));
+    store = wh_ctl_store(ctl, &provider);
+    if (!store) {
+        return WH_CTL_USAGE;
+    }
+    if (provider->stats(store, &st, ctl->pool, &res) != APR_SUCCESS) {
+        return store_error(ctl, &res);
+    }
+    age = st.oldest_ready ? apr_time_sec(apr_time_now() - st.oldest_ready) : 0;
+    age = age < 0 ? 0 : age;
+    if (ctl->json) {
+        wh_buf b;
+        wh_buf_init(&b, ctl->pool, 4096);
+        wh_buf_adds(&b, "{");
+        wh_json_put_name(&b, "store");
+        wh_buf_adds(&b, "{");
+        wh_json_put_member_int(&b, "deliveries", st.deliveries);
+        wh_json_put_member_int(&b, "queued", st.queued);
+        wh_json_put_member_int(&b, "leased", st.leased);
+        wh_json_put_member_int(&b, "retry", st.retry);
+        wh_json_put_member_int(&b, "done", st.done);
+        wh_json_put_member_int(&b, "dead", st.dead);
+        wh_json_put_member_int(&b, "unrouted", st.unrouted);
+        wh_json_put_member_int(&b, "dropped", st.dropped);
+        wh_json_put_member_int(&b, "bytes", st.bytes);
+        wh_json_put_member_int(&b, "wal_bytes", st.wal_bytes);
+        wh_json_put_member_int(&b, "free_bytes", st.free_bytes);
+        wh_json_put_member_int(&b, "oldest_waiting_seconds", age);
+        wh_buf_adds(&b, "}");
+        if (counters) {
+            wh_json_put_name(&b, "counters");
+            wh_counters_json(&b, counters);
+        }
+        wh_buf_adds(&b, "}");
+        puts(b.data);
+        return WH_CTL_OK;
+    }
+    printf("deliveries %" APR_INT64_T_FMT " (unrouted %" APR_INT64_T_FMT ", dropped %" APR_INT64_T_FMT ")\n", st.deliveries, st.unrouted,
+           st.dropped);
+    printf("jobs       queued %" APR_INT64_T_FMT ", leased %" APR_INT64_T_FMT ", retry %" APR_INT64_T_FMT ", done %" APR_INT64_T_FMT
+           ", dead %" APR_INT64_T_FMT "\n",
+           st.queued, st.leased, st.retry, st.done, st.dead);
+    printf("waiting    oldest %" APR_INT64_T_FMT " s\n", age);
+    printf("disk       %s used (%s of it write-ahead log), %s free\n", wh_format_size(st.bytes, ctl->pool), wh_format_size(st.wal_bytes, ctl->pool),
+           wh_format_size(st.free_bytes, ctl->pool));
+    for (i = 0; counters && i < counters->endpoint_count; i++) {
+        wh_endpoint_counters *e = wh_counters_endpoint(counters, (int)i);
+        int n;
+        printf("endpoint   ");
+        print_text(e->name);
+        putchar(':');
+#define WH_X(member, help) printf(" " #member " %llu", (unsigned long long)e->member);
+        WH_ENDPOINT_COUNTERS(WH_X)
+#undef WH_X
+        for (n = 0; n < WH_REFUSAL_COUNT; n++) {
+            if (e->reason[n]) {
+                printf(" %s %llu", wh_refusal_table[n].code, (unsigned long long)e->reason[n]);
+            }
+        }
+        putchar('\n');
+    }
+    for (i = 0; counters && i < counters->handler_count; i++) {
+        wh_handler_counters *h = wh_counters_handler(counters, (int)i);
+        printf("handler    ");
+        print_text(h->name);
+        putchar(':');
+#define WH_X(member, help) printf(" " #member " %llu", (unsigned long long)h->member);
+        WH_HANDLER_COUNTERS(WH_X)
+#undef WH_X
+        putchar('\n');
+    }
+    return WH_CTL_OK;
+}
+
+int wh_ctl_check(wh_ctl *ctl, int argc, const char *const *argv)
+{
+    const webhook_store_provider *provider;
+    const char *problem = NULL, *text = ctl->store_text;
+    webhook_store *store;
+
+    if (!text && wh_ctl_dump(ctl)) {
+        text = wh_json_text(wh_json_get(wh_json_get(wh_json_root(ctl->dump), "store"), "text"), ctl->pool);
+    }
+    store = wh_ctl_store(ctl, &provider); /* becomes the owner */
+    if (!store) {
+        return WH_CTL_USAGE;
+    }
+    if (!text || strncmp(text, "sqlite:", 7) != 0) {
+        return wh_ctl_error(ctl, "check is for sqlite: stores");
+    }
+    if (wh_sqlite_check(text + 7, &problem, ctl->pool) != APR_SUCCESS) {
+        return wh_ctl_error(ctl, "%s", problem ? problem : "the check could not be made");
+    }
+    puts(problem ? problem : "consistent");
+    return problem ? WH_CTL_NO : WH_CTL_OK;
+}

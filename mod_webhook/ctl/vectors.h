@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vectors.h: `webhookctl verify --vectors FILE`; the form of the file is described in verify/vectors.h. */
+#ifndef WH_CTL_VECTORS_H
+#define WH_CTL_VECTORS_H
+
+#include <apr_pools.h>
+
+/** Run a file of recorded requests, one line each to standard output. @return 0, or 2 when something could not be run */
+int wh_ctl_vectors(const char *file, apr_pool_t *p);
+
+#endif

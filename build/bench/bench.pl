@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The benchmark behind `make -f apxs.mk bench`. Everything is a ratio of two measurements of the same run on the same machine, taken in turns;
+# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Four parts (BENCH_PARTS):
+#
+#   rates   requests per second, wrk with 64 keep-alive connections, against the floor: the same Apache with a handler that reads the same
+#           body and answers 204. Rounds in turn, so that what else the machine does falls on all alike.
+#   idle    one request at a time: from sending it until the upstream has it, through accept, store and dispatcher, beside the same
+#           request passed on by mod_proxy.
+#   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
+#   queue   accepting, leasing and the first acknowledgement after a start, with few and with many jobs in the store.
+#
+# BENCH_FULL=1 takes a million deliveries and a million jobs for the last two; otherwise a hundred thousand, which says less but ends soon.
+
+use strict;
+use warnings;
+use Rig;
+use Turns;
+use Time::HiRes ();
+
+my $full = $ENV{BENCH_FULL};
+my $rounds = $ENV{BENCH_ROUNDS} // 5;
+my $seconds = $ENV{BENCH_SECONDS} // 3;
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle memory queue';
+my $problems = 0;
+
+# ---- the table ----
+
+sub sorted { return sort { $a <=> $b } @_ }
+sub median { my @v = sorted(@_); return @v % 2 ? $v[$#v / 2] : ($v[@v / 2 - 1] + $v[@v / 2]) / 2 }
+
+sub heading { my ($text) = @_; printf "\n%s\n\n%-46s %8s %8s %8s  %s\n", $text, 'ratio', 'median', 'min', 'max', 'goal'; return }
+
+# row(NAME, [ratios], GOAL, beside): GOAL is ">= 0.8", "<= 2" or undef.
+sub row {
+    my ($name, $ratios, $goal, $beside) = @_;
+    my @v = sorted(@$ratios);
+    my $verdict = '';
+    if ($goal) {
+        my ($op, $than) = split ' ', $goal;
+        $verdict = "$goal " . (($op eq '>=' ? median(@v) >= $than : median(@v) <= $than) ? 'reached' : 'MISSED');
+    }
+    printf "%-46s %8.2f %8.2f %8.2f  %-18s %s\n", $name, median(@v), $v[0], $v[-1], $verdict, $beside // '';
+    return;
+}
+
+# A part that cannot be run is said, and the others still are.
+sub part {
+    my ($name, $code) = @_;
+    return if !$parts{$name};
+    return if eval { $code->(); 1 };
+    print "\n$name: could not be run: $@";
+    Rig::stop_all();
+    $problems++;
+    return;
+}
+
+sub clean {
+    my ($server) = @_;
+    my @lines = Rig::complaints($server) or return;
+    die "the server complained:\n", @lines > 5 ? @lines[0 .. 4] : @lines;
+}
+
+# ---- rates ----
+
+my $endpoint = <<'EOC';
+    SetHandler webhook
+    WebhookVerify github
+    WebhookSecret file:@DIR@/secret
+EOC
+
+my $kept = <<"EOC";
+WebhookStore "sqlite:\@DIR\@/state/queue.db" size=200G rows=100000000
+<WebhookHandler archive>
+    WebhookSend file "\@DIR\@/out/deliveries.jsonl"
+</WebhookHandler>
+<Location "/gated">
+    SetHandler floor
+    WebhookVerify github
+    WebhookSecret file:\@DIR\@/secret
+    WebhookGate On
+</Location>
+<Location "/kept">
+$endpoint
+    WebhookDeliver archive
+</Location>
+EOC
+
+my $unkept = <<"EOC";
+WebhookStore none
+<Location "/signed">
+$endpoint
+</Location>
+EOC
+
+sub others {
+    my %port;
+    if (my $node = Rig::which('node')) {
+        Rig::serve('node', $port{node} = Rig::free_port(), as_user => 1, argv => [$node, "$Rig::dir/lib/receiver.js", $port{node}, $Rig::SECRET]);
+    }
+    if (my $webhook = Rig::which('webhook')) {
+        # response first, command in the background: the fastest it can do
+        Rig::spew("$Rig::dir/hooks.json", <<"EOC");
+[{"id": "github", "execute-command": "/bin/true", "response-message": "ok",
+  "trigger-rule": {"match": {"type": "payload-hmac-sha256", "secret": "$Rig::SECRET", "parameter": {"source": "header", "name": "X-Hub-Signature-256"}}}}]
+EOC
+        chmod 0644, "$Rig::dir/hooks.json";
+        Rig::serve('adnanh', $port{adnanh} = Rig::free_port(), as_user => 1,
+            argv => [$webhook, '-hooks', "$Rig::dir/hooks.json", '-ip', '127.0.0.1', '-port', $port{adnanh}]);
+    }
+    return %port;
+}
+
+part rates => sub {
+    my $body = Rig::push_body(7700);
+    my %port = others();
+    my (%ratio, %got);
+    for my $round (1 .. $rounds) {
+        # a new server and store in each round: rounds differ in nothing but when they are
+        my $server = Rig::apache('kept', $kept);
+        my $storeless = Rig::apache('unkept', $unkept);
+        my $dispatcher = Rig::dispatcher('kept');
+        my %measure = (
+            floor => sub { Rig::load($server->{port}, '/floor', $body, $_[0]) },
+            'verified: gate before the floor handler' => sub { Rig::load($server->{port}, '/gated', $body, $_[0]) },
+            'verified: answered by the module, no store' => sub { Rig::load($storeless->{port}, '/signed', $body, $_[0]) },
+            'verified, durable 202, jobs paused' => sub {
+                kill STOP => $dispatcher;
+                my $got = Rig::load($server->{port}, '/kept', $body, $_[0]);
+                kill CONT => $dispatcher;
+                Rig::drain($server);
+                return $got;
+            },
+            'verified, durable 202, delivered to a file' => sub {
+                my $got = Rig::load($server->{port}, '/kept', $body, $_[0]);
+                Rig::drain($server);
+                return $got;
+            },
+            'adnanh/webhook, runs true(1), not durable' => $port{adnanh} && sub { Rig::load($port{adnanh}, '/hooks/github', $body, $_[0]) },
+            'node, not durable' => $port{node} && sub { Rig::load($port{node}, '/', $body, $_[0]) },
+        );
+        my @names = grep { $measure{$_} } keys %measure;
+        # not always in the same order: what one leaves behind must not always fall on the same other
+        for my $name (Turns::shuffled($round, sort @names)) {
+            $measure{$name}->(1);
+            push @{ $got{$name} }, $measure{$name}->($seconds);
+        }
+        for my $name (@names) {
+            push @{ $ratio{$name} }, $got{$name}[-1]{rate} / $got{floor}[-1]{rate};
+        }
+        clean($_) for $server, $storeless;
+        Rig::stop($_) for qw(kept unkept);
+    }
+    Rig::stop($_) for qw(node adnanh);
+    heading("Requests per second against the floor ($rounds rounds of $seconds s, 64 connections, " . length($body) . ' bytes)');
+    my %goal = ('verified: gate before the floor handler' => '>= 0.80', 'verified: answered by the module, no store' => '>= 0.80',
+        'verified, durable 202, jobs paused' => '>= 0.45');
+    for my $name (sort { ($b eq 'floor') - ($a eq 'floor') || median(@{ $ratio{$b} }) <=> median(@{ $ratio{$a} }) } keys %ratio) {
+        my ($rate, $p99) = map { my $k = $_; median(map { $_->{$k} } @{ $got{$name} }) } qw(rate p99);
+        row($name, $ratio{$name}, $goal{$name}, sprintf '(%.0f/s, 99 %% within %.1f ms)', $rate, $p99 / 1000);
+    }
+    print "\nnot there, left out: $_\n" for grep { !Rig::which($_) } qw(node webhook);
+};
+
+# ---- idle ----
+
+part idle => sub {
+    my $body = Rig::push_body(7700);
+    my $upstream = Turns::listener();
+    my $port = $upstream->sockport;
+    my $server = Rig::apache('idle', <<"EOC");
+WebhookStore "sqlite:\@DIR\@/state/queue.db"
+<WebhookHandler api>
+    WebhookSend upstream "http://127.0.0.1:$port/hook"
+</WebhookHandler>
+<Location "/kept">
+$endpoint
+    WebhookDeliver api
+</Location>
+<Location "/proxied">
+    ProxyPass "http://127.0.0.1:$port/hook"
+</Location>
+EOC
+    my $times = Turns::idle($server->{port}, $upstream, $body, Rig::signature($body), [qw(/kept /proxied)], 50 * $rounds, $rounds);
+    Rig::drain($server);
+    clean($server);
+    Rig::stop('idle');
+    my @ratio = map { median(@{ $times->{'/kept'}[$_] }) / median(@{ $times->{'/proxied'}[$_] }) } 0 .. $rounds - 1;
+    heading("From sending a request until the upstream has it, one at a time ($rounds rounds of 50 of each, in turn)");
+    row('accept, store, deliver : mod_proxy', \@ratio, '<= 2', sprintf '(%.0f and %.0f us)', map { 1e6 * median(map { @$_ } @{ $times->{$_} }) } qw(/kept /proxied));
+};
+
+# ---- memory ----
+
+part memory => sub {
+    my $body = Rig::push_body(1000);
+    my ($few, $many) = (10_000, $full ? 1_000_000 : 100_000);
+    my $server = Rig::apache('memory', $kept);
+    my @at;
+    my $accepted = 0;
+    for my $count ($few, $many) {
+        while ($accepted < $count) {
+            $accepted += Rig::load($server->{port}, '/kept', $body, $accepted < $few ? 1 : 5)->{requests};
+        }
+        Rig::drain($server, 1800);
+        push @at, [$accepted, Rig::memory('memory')];
+    }
+    clean($server);
+    Rig::stop('memory');
+    heading("Memory of workers and dispatcher after $at[1][0] deliveries of " . length($body) . " bytes against after $at[0][0]");
+    row($_->[0], [$at[1][$_->[1]] / $at[0][$_->[1]]], '<= 1.05', sprintf '(%.1f and %.1f MiB)', map { $_ / 1024 } $at[1][$_->[1]], $at[0][$_->[1]])
+        for ['resident (RSS)', 1], ['proportional (PSS)', 2];
+};
+
+# ---- queue ----
+
+part queue => sub {
+    my $body = Rig::push_body(1000);
+    my %jobs = (few => 1000, many => $full ? 1_000_000 : 100_000);
+    my (%ratio, %rate, @first);
+    for my $size (qw(few many)) {
+        Turns::fill($size, $kept, $jobs{$size});
+    }
+    for my $round (1 .. $rounds) {
+        for my $size (Turns::shuffled($round, qw(few many))) {
+            my ($accept, $lease, $first) = Turns::queue($size, $kept, $body, $jobs{$size}, $seconds);
+            push @{ $rate{"accept $size"} }, $accept;
+            push @{ $rate{"lease $size"} }, $lease;
+            push @first, $first if $size eq 'many';
+        }
+    }
+    Rig::stop_all();
+    heading("With $jobs{many} queued jobs against $jobs{few} ($rounds rounds)");
+    for my $what (qw(accept lease)) {
+        my ($few, $many) = map { $rate{"$what $_"} } qw(few many);
+        row("$what", [map { $many->[$_] / $few->[$_] } 0 .. $#$many], '>= 0.7', sprintf '(%.0f/s and %.0f/s)', median(@$many), median(@$few));
+    }
+    my $worst = (sorted(@first))[-1];
+    printf "\nfirst acknowledgement after a start with %d queued jobs: %s the ceiling of 5 s\n", $jobs{many}, $worst <= 5 ? 'within' : 'ABOVE';
+};
+
+Rig::stop_all();
+print "\n";
+exit($problems ? 1 : 0);

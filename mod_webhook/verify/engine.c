@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.c: the decision for tokens, HMACs, keyed hashes and public-key signatures over a template. Order: exact headers, signature syntax,
+ * timestamp, id, key selection, then every usable key against every candidate without an early exit, then what lies in the body.
+ */
+#include "verify/scheme.h"
+
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/sha.h>
+#include <string.h>
+
+int wh_deny(wh_vctx *c, wh_refusal refusal, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    c->verdict->detail = apr_pvsprintf(c->p, fmt, ap);
+    va_end(ap);
+    c->verdict->status = wh_refusal_table[refusal].status;
+    c->verdict->reason = wh_refusal_table[refusal].code;
+    return 0;
+}
+
+int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen)
+{
+    return alen == blen && alen > 0 && CRYPTO_memcmp(a, b, alen) == 0;
+}
+
+int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE])
+{
+    return v->md[d] && EVP_Digest(data, len, out, NULL, v->md[d], NULL) == 1;
+}
+
+int wh_ecdsa_raw_to_der(const unsigned char *raw, apr_size_t len, unsigned char out[80], apr_size_t *out_len)
+{
+    ECDSA_SIG *sig = len == 64 ? ECDSA_SIG_new() : NULL;
+    BIGNUM *r = NULL, *s = NULL;
+    unsigned char *at = out;
+    int n = 0;
+
+    if (sig) {
+        r = BN_bin2bn(raw, 32, NULL);
+        s = BN_bin2bn(raw + 32, 32, NULL);
+        if (r && s && ECDSA_SIG_set0(sig, r, s) == 1) {
+            n = i2d_ECDSA_SIG(sig, &at);
+        } else {
+            BN_free(r);
+            BN_free(s);
+        }
+    }
+    ECDSA_SIG_free(sig);
+    *out_len = n > 0 ? (apr_size_t)n : 0;
+    return n > 0;
+}
+
+int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
+                     apr_size_t sig_len)
+{
+    unsigned char der[80];
+    EVP_PKEY_CTX *ctx;
+    int ok = 0, slot;
+
+    if (!wh_alg_fits_key(alg, key)) return 0;
+    if (alg->kind == WH_ALG_ED25519) {
+        EVP_MD_CTX *md = EVP_MD_CTX_new();
+        if (md && EVP_DigestVerifyInit_ex(md, NULL, NULL, NULL, NULL, key->pkey, NULL) == 1) {
+            ok = EVP_DigestVerify(md, sig, sig_len, (const unsigned char *)msg.data, msg.len) == 1;
+        }
+        EVP_MD_CTX_free(md);
+        ERR_clear_error();
+        return ok;
+    }
+    if (alg->kind == WH_ALG_ECDSA_RAW) {
+        if (!wh_ecdsa_raw_to_der(sig, sig_len, der, &sig_len)) return 0;
+        sig = der;
+    }
+    slot = (int)alg->digest + (alg->kind == WH_ALG_RSA_PSS ? WH_DIGEST_COUNT : 0);
+    ctx = key->vctx[slot] ? EVP_PKEY_CTX_dup(key->vctx[slot]) : NULL;
+    /* 1 is good, 0 is bad, negative is an error: only 1 may pass. */
+    ok = ctx && EVP_PKEY_verify(ctx, sig, sig_len, digest, wh_digest_size(alg->digest)) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    ERR_clear_error(); /* the queue belongs to the thread, and mod_ssl reads it */
+    return ok;
+}
+
+static int key_valid_now(const wh_key *key, apr_time_t now)
+{
+    return (!key->from || now >= key->from) && (!key->until || now < key->until);
+}
+
+/* https://HOST/....pem with HOST among the allowed; '*' stands for one label of at least three characters */
+static int url_allowed(const char *url, const char *const *hosts)
+{
+    const char *host, *end, *path;
+    apr_size_t plen;
+
+    if (strncmp(url, "https://", 8) != 0) return 0;
+    host = url + 8;
+    end = host + strcspn(host, "/?#@:\\% \t");
+    if (*end != '/') return 0;
+    path = end;
+    plen = strlen(path);
+    if (strcspn(path, "?#\\%@ \t") != plen || plen < 6 || strcmp(path + plen - 4, ".pem") != 0) return 0;
+    for (; *hosts; hosts++) {
+        const char *h = host, *w = *hosts;
+        while (*w && h < end) {
+            if (*w == '*') {
+                const char *start = h;
+                while (h < end && ((*h >= 'a' && *h <= 'z') || (*h >= '0' && *h <= '9') || *h == '-')) h++;
+                if (h - start < 3) break;
+                w++;
+            } else if (*w == *h) {
+                w++;
+                h++;
+            } else {
+                break;
+            }
+        }
+        if (!*w && h == end) return 1;
+    }
+    return 0;
+}
+
+int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***out, int *count)
+{
+    const webhook_verifier *v = c->v;
+    apr_array_header_t *keys = apr_array_make(c->p, 4, sizeof(const wh_key *));
+    int i, k, valid = 0;
+
+    if (v->has_keyid) {
+        webhook_slice id;
+        wh_found found = wh_value(c, &v->keyid, &id);
+        if (found == WH_TWICE) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", v->keyid.text);
+        if (found != WH_FOUND || id.len == 0 || id.len > 1024 || memchr(id.data, '\0', id.len)) {
+            return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s does not name a key", v->keyid.text);
+        }
+        c->keyid_text = apr_pstrmemdup(c->p, id.data, id.len);
+        if (v->keyid_hosts && !url_allowed(c->keyid_text, v->keyid_hosts)) {
+            return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s is not an address this scheme takes keys from", v->keyid.text);
+        }
+    }
+    for (i = 0; secrets && i < secrets->count; i++) {
+        const wh_keyset *set = secrets->list[i]->prepared;
+        for (k = 0; set && k < set->count; k++) {
+            const wh_key *key = set->list[k];
+            if (!key_valid_now(key, c->req->now)) continue;
+            valid++;
+            if (c->keyid_text && strcmp(c->keyid_text, key->id) != 0) continue;
+            APR_ARRAY_PUSH(keys, const wh_key *) = key;
+        }
+    }
+    if (valid == 0) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "no secret of this endpoint is valid now");
+    if (keys->nelts == 0) return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s names a key this endpoint does not have", v->keyid.text);
+    *out = (const wh_key **)keys->elts;
+    *count = keys->nelts;
+    return 1;
+}
+
+typedef struct required {
+    const char *value;
+    int count, equal;
+} required;
+
+static int required_entry(void *baton, const char *name, const char *value)
+{
+    required *r = baton;
+
+    (void)name;
+    r->count++;
+    r->equal = strcmp(value, r->value) == 0;
+    return 1;
+}
+
+int wh_common_before(wh_vctx *c)
+{
+    int i;
+
+    for (i = 0; i < c->v->required->nelts; i++) {
+        const wh_required_header *h = &APR_ARRAY_IDX(c->v->required, i, wh_required_header);
+        required r = { h->value, 0, 0 };
+        if (c->req->headers) apr_table_do(required_entry, &r, c->req->headers, h->name, NULL);
+        if (r.count == 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", h->name);
+        if (r.count > 1) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
+        if (!r.equal) return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s is not \"%s\"", h->name, h->value);
+    }
+    return 1;
+}
+
+int wh_id_restrict(wh_vctx *c)
+{
+    const wh_locator *which = NULL;
+    webhook_slice id;
+    apr_size_t i;
+    wh_found found = wh_value_first(c, c->v->id_locs, &id, &which);
+
+    if (found == WH_ABSENT || (found == WH_FOUND && id.len == 0)) {
+        return wh_deny(c, WH_REFUSAL_ID_MISSING, "%s, which is part of the signature, is missing", which ? which->text
+                       : APR_ARRAY_IDX(c->v->id_locs, 0, wh_locator).text);
+    }
+    if (found == WH_TWICE) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
+    if (found != WH_FOUND || id.len > 255) return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s is not an id", which->text);
+    for (i = 0; i < id.len; i++) {
+        char ch = id.data[i];
+        if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) {
+            return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s holds bytes that a signed id may not have", which->text);
+        }
+    }
+    c->id_text = id;
+    c->have_id = 1;
+    return 1;
+}
+
+int wh_digest_check(wh_vctx *c)
+{
+    const webhook_verifier *v = c->v;
+    unsigned char md[EVP_MAX_MD_SIZE], *room;
+    webhook_slice text;
+    apr_size_t max, len;
+    wh_found found;
+
+    if (!v->has_digest) return 1;
+    found = wh_value(c, &v->digest_loc, &text);
+    if (found != WH_FOUND) {
+        return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "%s, the digest of the body, is %s", v->digest_loc.text,
+                       found == WH_TWICE ? "there more than once" : "missing");
+    }
+    max = wh_decoded_max(v->digest_encoding, text.len);
+    room = apr_palloc(c->p, max + 1);
+    if (max > 256 || wh_decode(v->digest_encoding, 0, text.data, text.len, room, max, &len) != APR_SUCCESS
+        || !wh_hash_bytes(v, v->digest_alg, c->req->body.data, c->req->body.len, md)
+        || !wh_equal(room, len, md, wh_digest_size(v->digest_alg))) {
+        return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "the body does not match %s", v->digest_loc.text);
+    }
+    return 1;
+}
+
+/* Text fit for logs, headers and keys: printable, bounded; NULL otherwise */
+static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_size_t max)
+{
+    webhook_slice s;
+    apr_size_t i;
+    int k;
+
+    for (k = 0; locs && k < locs->nelts; k++) {
+        /* An unsigned id that is there twice says nothing; it is treated as absent. */
+        if (wh_value(c, &APR_ARRAY_IDX(locs, k, wh_locator), &s) != WH_FOUND || s.len == 0 || s.len > max) continue;
+        for (i = 0; i < s.len && (unsigned char)s.data[i] >= 0x20 && s.data[i] != 0x7f; i++) {}
+        if (i == s.len && wh_utf8_valid(s.data, s.len)) return apr_pstrmemdup(c->p, s.data, s.len);
+    }
+    return NULL;
+}
+
+void wh_accept_verdict(wh_vctx *c, const wh_key *key)
+{
+    webhook_verdict *verdict = c->verdict;
+
+    verdict->status = 200;
+    verdict->reason = verdict->detail = NULL;
+    verdict->key_id = key ? key->secret_id : NULL;
+    verdict->sender_id = clean_text(c, c->v->id_locs, 1024);
+    verdict->sender_id_signed = verdict->sender_id && c->v->id_signed;
+    verdict->event = clean_text(c, c->v->event_locs, 255);
+}
+
+/* ---- one message against all keys and candidates ---- */
+
+static int candidate_applies(const wh_candidate *cand, const wh_key *key, const wh_key **keys, int n_keys)
+{
+    int i;
+
+    if (!cand->keyid || strcmp(cand->keyid, key->id) == 0) return 1;
+    if (!cand->keyid_soft) return 0;
+    for (i = 0; i < n_keys; i++) {
+        if (strcmp(cand->keyid, keys[i]->id) == 0) return 0;
+    }
+    return 1;
+}
+
+static const wh_alg *algorithm(const wh_vctx *c, int i)
+{
+    return c->candidates[i].alg ? c->candidates[i].alg : APR_ARRAY_IDX(c->v->algorithms, 0, wh_named_alg).alg;
+}
+
+/* @return index of the key that matched, -1 if none */
+static int match_symmetric(wh_vctx *c, const wh_message *m, const wh_key **keys, int n_keys)
+{
+    unsigned char md[EVP_MAX_MD_SIZE];
+    int k, i, hit = -1;
+
+    for (k = 0; k < n_keys; k++) {
+        unsigned int found = 0;
+        int d;
+        for (d = 0; d < WH_DIGEST_COUNT; d++) {
+            int made = 0;
+            for (i = 0; i < c->n_candidates; i++) {
+                if (algorithm(c, i)->digest != (wh_digest)d || !candidate_applies(&c->candidates[i], keys[k], keys, n_keys)) continue;
+                if (!made) {
+                    int ok = c->v->primitive == WH_HASH ? wh_hash_message(c->v, (wh_digest)d, m, keys[k], md)
+                                                        : wh_mac_one(keys[k], (wh_digest)d, m, md);
+                    if (!ok) break;
+                    made = 1;
+                }
+                found |= (unsigned int)wh_equal(c->candidates[i].bytes, c->candidates[i].len, md, wh_digest_size((wh_digest)d));
+            }
+        }
+        if (found && hit < 0) hit = k;
+    }
+    OPENSSL_cleanse(md, sizeof(md));
+    return hit;
+}
+
+static int match_public(wh_vctx *c, const wh_message *m, const wh_key **keys, int n_keys)
+{
+    unsigned char md[WH_DIGEST_COUNT][EVP_MAX_MD_SIZE];
+    int have[WH_DIGEST_COUNT] = { 0, 0, 0, 0 }, k, i, hit = -1;
+    webhook_slice whole = { NULL, 0 };
+
+    for (i = 0; i < c->n_candidates; i++) {
+        const wh_alg *alg = algorithm(c, i);
+        if (alg->kind == WH_ALG_ED25519) {
+            if (!whole.data) whole = wh_message_join(m, NULL, c->p);
+        } else if (!have[alg->digest]) {
+            if (!wh_hash_message(c->v, alg->digest, m, NULL, md[alg->digest])) return -1;
+            have[alg->digest] = 1;
+        }
+        for (k = 0; k < n_keys; k++) {
+            if (!candidate_applies(&c->candidates[i], keys[k], keys, n_keys)) continue;
+            if (wh_public_verify(keys[k], alg, md[alg->digest], whole, c->candidates[i].bytes, c->candidates[i].len) && hit < 0) hit = k;
+        }
+    }
+    return hit;
+}
+
+static int match_message(wh_vctx *c, const wh_key **keys, int n_keys, int *hit)
+{
+    const webhook_verifier *v = c->v;
+    wh_message *m = apr_palloc(c->p, sizeof(*m));
+    const char *url = v->message->uses_url ? wh_ctx_url(c) : NULL;
+    const char *other = url && v->url_ports ? wh_url_other_port(url, c->p) : NULL;
+    int round, found;
+
+    *hit = -1;
+    for (round = 0; round < (other ? 2 : 1); round++) {
+        if (round) c->url = other;
+        if (!wh_template_resolve(c, v->message, m)) return 0;
+        found = v->primitive == WH_PUBLIC_KEY ? match_public(c, m, keys, n_keys) : match_symmetric(c, m, keys, n_keys);
+        if (*hit < 0) *hit = found;
+    }
+    if (url) c->url = url;
+    if (*hit < 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this signature");
+    return 1;
+}
+
+/* Which of the scheme's algorithms the request says it used (SNS SignatureVersion) */
+static int choose_algorithm(wh_vctx *c)
+{
+    const webhook_verifier *v = c->v;
+    const char *label;
+    int i, k;
+
+    if (!v->has_alg_by) return 1;
+    label = wh_value_text(c, &v->alg_by);
+    for (i = 0; label && i < v->algorithms->nelts; i++) {
+        const wh_named_alg *a = &APR_ARRAY_IDX(v->algorithms, i, wh_named_alg);
+        if (strcmp(a->label, label) != 0) continue;
+        for (k = 0; k < c->n_candidates; k++) c->candidates[k].alg = a->alg;
+        return 1;
+    }
+    return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s names an algorithm this endpoint does not take", v->alg_by.text);
+}
+
+/* Syntax, algorithm, message and match for the request, or for one item of it */
+static int verify_one(wh_vctx *c, const wh_key **keys, int n_keys, int *hit)
+{
+    if (!wh_signatures_collect(c) || !choose_algorithm(c)) return 0;
+    return match_message(c, keys, n_keys, hit);
+}
+
+/* The array of items the scheme signs one by one */
+static int signed_items(wh_vctx *c, const wh_json_value **out)
+{
+    const wh_json *json = wh_ctx_json(c);
+    const wh_json_value *list = json ? wh_path_walk(wh_json_root(json), c->v->items) : NULL;
+    apr_size_t n = list && wh_json_typeof(list) == WH_JSON_ARRAY ? wh_json_size(list) : 0;
+
+    if (n == 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "the body holds no signed item");
+    if (n > 1000) return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "the body holds more than 1000 signed items");
+    *out = list;
+    return 1;
+}
+
+/* Every element of the array must carry a good signature of its own. */
+static int verify_items(wh_vctx *c, const wh_key **keys, int n_keys, int *hit)
+{
+    const wh_json_value *list;
+    apr_size_t i;
+
+    if (!signed_items(c, &list)) return 0;
+    for (i = wh_json_size(list); i-- > 0;) { /* backwards: the first item stays current, its id and event are the delivery's */
+        c->item = wh_json_at(list, i);
+        if (!verify_one(c, keys, n_keys, hit)) return 0;
+    }
+    return 1;
+}
+
+static void verify_token(wh_vctx *c, const wh_key **keys, int n_keys)
+{
+    const webhook_verifier *v = c->v;
+    const wh_locator *which = NULL;
+    webhook_slice token;
+    unsigned char md[EVP_MAX_MD_SIZE];
+    apr_size_t plen = v->prefix ? strlen(v->prefix) : 0;
+    wh_found found = wh_value_first(c, v->signatures, &token, &which);
+    int k, hit = -1;
+
+    if (found == WH_ABSENT) {
+        wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", APR_ARRAY_IDX(v->signatures, 0, wh_locator).text);
+        return;
+    }
+    if (found == WH_TWICE) {
+        wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
+        return;
+    }
+    if (found == WH_FOUND && plen) {
+        int same = token.len >= plen && (v->lenient & WH_LENIENT_CASE ? strncasecmp(token.data, v->prefix, plen) == 0
+                                                                      : strncmp(token.data, v->prefix, plen) == 0);
+        if (!same) found = WH_BROKEN;
+        token.data += same ? plen : 0;
+        token.len -= same ? plen : 0;
+    }
+    if (found != WH_FOUND || token.len == 0) {
+        wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s does not hold a token as this scheme writes it", which->text);
+        return;
+    }
+    /* Digests have one length: neither the content nor the length of a secret shows in the time. */
+    if (!wh_hash_bytes(v, WH_SHA256, token.data, token.len, md)) {
+        wh_deny(c, WH_REFUSAL_INTERNAL, "the digest could not be made");
+        return;
+    }
+    for (k = 0; k < n_keys; k++) {
+        int same = wh_equal(md, SHA256_DIGEST_LENGTH, keys[k]->token_hash, sizeof(keys[k]->token_hash));
+        if (same && hit < 0) hit = k;
+    }
+    if (hit < 0) wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint is this token");
+    else if (wh_timestamp_check(c)) wh_accept_verdict(c, keys[hit]);
+}
+
+/* Every element of the array must carry the token. */
+static void verify_token_items(wh_vctx *c, const wh_key **keys, int n_keys)
+{
+    const wh_json_value *list;
+    apr_size_t i;
+
+    if (!signed_items(c, &list)) return;
+    for (i = wh_json_size(list); i-- > 0;) {
+        c->item = wh_json_at(list, i);
+        verify_token(c, keys, n_keys);
+        if (c->verdict->status != 200) return;
+    }
+}
+
+/* Whether the timestamp is part of what is signed, or at least readable without the body */
+static int timestamp_first(const wh_vctx *c)
+{
+    wh_loc_kind kind;
+
+    if (c->v->ts_locs->nelts == 0 || c->v->message->uses_ts) return 1;
+    kind = APR_ARRAY_IDX(c->v->ts_locs, 0, wh_locator).kind;
+    return kind == WH_LOC_HEADER || kind == WH_LOC_FIELD || kind == WH_LOC_QUERY;
+}
+
+void wh_engine_verify(wh_vctx *c, const webhook_secrets *secrets)
+{
+    const webhook_verifier *v = c->v;
+    const wh_key **keys;
+    int n_keys, hit = -1, early;
+
+    if (v->primitive == WH_TOKEN) {
+        if (!wh_common_before(c) || !wh_keys_usable(c, secrets, &keys, &n_keys)) return;
+        if (v->items) verify_token_items(c, keys, n_keys);
+        else verify_token(c, keys, n_keys);
+        return;
+    }
+    if (!wh_common_before(c)) return;
+    if (!v->items && !wh_signatures_collect(c)) return;
+    early = timestamp_first(c);
+    if (early && !wh_timestamp_check(c)) return;
+    if (v->message->uses_id && !wh_id_restrict(c)) return;
+    if (!wh_keys_usable(c, secrets, &keys, &n_keys)) return;
+    if (v->items) {
+        if (!verify_items(c, keys, n_keys, &hit)) return;
+    } else if (!choose_algorithm(c) || !match_message(c, keys, n_keys, &hit)) {
+        return;
+    }
+    if (!wh_digest_check(c)) return;
+    /* A timestamp inside the body is read once the body is known to be the sender's. */
+    if (!early && !wh_timestamp_check(c)) return;
+    wh_accept_verdict(c, keys[hit]);
+}

@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scheme.c: from the options of WebhookVerify to a configured scheme. A preset's row is nothing but such options; what the administrator
+ * writes replaces the row's option of the same name, except for claims and required headers, where it adds to them: a preset can be
+ * made stricter that way, never laxer by accident.
+ */
+#include "verify/scheme.h"
+
+#include <stddef.h>
+#include <string.h>
+#include "core/options.h"
+#include "core/units.h"
+
+typedef struct raw {
+    apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *timestamp, *id, *event, *components, *methods, *content_types;
+    const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
+               *future, *digest, *unpack, *items, *url, *tag, *pending_secret;
+    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body;
+    apr_interval_time_t leeway, max_age;
+    apr_int64_t body_limit;
+} raw;
+
+#define O(name, type, member, min, max, words) { name, type, offsetof(raw, member), min, max, words }
+static const wh_option_spec specs[] = {
+    O("header", WH_OPT_STRING, header, 0, 0, NULL),
+    O("signature", WH_OPT_LIST, signature, 0, 0, NULL),
+    O("prefix", WH_OPT_STRING, prefix, 0, 0, NULL),
+    O("syntax", WH_OPT_ENUM, syntax, 0, 0, "plain|list|pairs|labelled|method|keyed"),
+    O("separator", WH_OPT_STRING, separator, 0, 0, NULL),
+    O("field", WH_OPT_STRING, field, 0, 0, NULL),
+    O("label", WH_OPT_STRING, label, 0, 0, NULL),
+    O("encoding", WH_OPT_ENUM, encoding, 0, 0, "hex|base64|base64url"),
+    O("lenient", WH_OPT_LIST, lenient, 0, 0, NULL),
+    O("algorithm", WH_OPT_LIST, algorithm, 0, 0, NULL),
+    O("algorithm-by", WH_OPT_STRING, algorithm_by, 0, 0, NULL),
+    O("template", WH_OPT_STRING, template, 0, 0, NULL),
+    O("key-encoding", WH_OPT_ENUM, key_encoding, 0, 0, WH_KEY_ENCODINGS),
+    O("key-prefix", WH_OPT_STRING, key_prefix, 0, 0, NULL),
+    O("private-prefix", WH_OPT_STRING, private_prefix, 0, 0, NULL),
+    O("key-without-prefix", WH_OPT_ENUM, key_bare, 0, 0, "encoded|text"),
+    O("keyid", WH_OPT_STRING, keyid, 0, 0, NULL),
+    O("keyid-host", WH_OPT_LIST, keyid_host, 0, 0, NULL),
+    O("timestamp", WH_OPT_LIST, timestamp, 0, 0, NULL),
+    O("timestamp-unit", WH_OPT_ENUM, unit, 0, 0, "s|ms|rfc3339|auto"),
+    O("tolerance", WH_OPT_STRING, tolerance, 0, 0, NULL),
+    O("future", WH_OPT_STRING, future, 0, 0, NULL),
+    O("id", WH_OPT_LIST, id, 0, 0, NULL),
+    O("event", WH_OPT_LIST, event, 0, 0, NULL),
+    O("digest", WH_OPT_STRING, digest, 0, 0, NULL),
+    O("digest-algorithm", WH_OPT_ENUM, digest_algorithm, 0, 0, "sha1|sha256|sha384|sha512"),
+    O("digest-encoding", WH_OPT_ENUM, digest_encoding, 0, 0, "hex|base64|base64url"),
+    O("unpack", WH_OPT_STRING, unpack, 0, 0, NULL),
+    O("items", WH_OPT_STRING, items, 0, 0, NULL),
+    O("url", WH_OPT_STRING, url, 0, 0, NULL),
+    O("url-ports", WH_OPT_BOOL, url_ports, 0, 0, NULL),
+    O("leeway", WH_OPT_DURATION, leeway, 0, 0, NULL),
+    O("max-age", WH_OPT_DURATION, max_age, 0, 0, NULL),
+    O("components", WH_OPT_LIST, components, 0, 0, NULL),
+    O("tag", WH_OPT_STRING, tag, 0, 0, NULL),
+    O("body-digest", WH_OPT_ENUM, body_digest, 0, 0, "required|off"),
+    O("methods", WH_OPT_LIST, methods, 0, 0, NULL),
+    O("content-types", WH_OPT_LIST, content_types, 0, 0, NULL),
+    O("body-limit", WH_OPT_SIZE, body_limit, 1, 0, NULL),
+    O("status", WH_OPT_INT, status, 200, 299, NULL),
+    O("refusal-body", WH_OPT_ENUM, refusal_body, 0, 0, "problem|empty"),
+    O("pending-secret", WH_OPT_STRING, pending_secret, 0, 0, NULL),
+    { NULL, WH_OPT_STRING, 0, 0, 0, NULL },
+};
+#undef O
+
+/* Options that may be given several times, each value as a whole */
+static const char *const repeated[] = { "claim", "require", "handshake", NULL };
+
+/* Which primitives know an option; every primitive knows those that are not listed. */
+#define P(x) (1 << (x))
+#define SIGNED (P(WH_HMAC) | P(WH_HASH) | P(WH_PUBLIC_KEY))
+static const struct {
+    const char *name;
+    int primitives;
+} limits[] = {
+    { "header", SIGNED | P(WH_TOKEN) | P(WH_JWT) }, { "signature", SIGNED | P(WH_TOKEN) | P(WH_JWT) },
+    { "prefix", SIGNED | P(WH_TOKEN) | P(WH_JWT) }, { "syntax", SIGNED }, { "separator", SIGNED }, { "field", SIGNED },
+    { "label", SIGNED | P(WH_HTTPSIG) }, { "encoding", SIGNED }, { "lenient", SIGNED | P(WH_TOKEN) | P(WH_JWT) },
+    { "algorithm", SIGNED | P(WH_JWT) | P(WH_HTTPSIG) }, { "algorithm-by", SIGNED }, { "template", SIGNED },
+    { "keyid", SIGNED | P(WH_TOKEN) | P(WH_JWT) }, { "keyid-host", SIGNED | P(WH_JWT) }, { "timestamp", SIGNED | P(WH_TOKEN) },
+    { "timestamp-unit", SIGNED | P(WH_TOKEN) }, { "tolerance", SIGNED | P(WH_TOKEN) | P(WH_HTTPSIG) },
+    { "future", SIGNED | P(WH_TOKEN) | P(WH_HTTPSIG) }, { "digest", SIGNED }, { "digest-algorithm", SIGNED },
+    { "digest-encoding", SIGNED }, { "items", SIGNED | P(WH_TOKEN) }, { "url-ports", SIGNED | P(WH_JWT) }, { "leeway", P(WH_JWT) },
+    { "max-age", P(WH_JWT) }, { "claim", P(WH_JWT) }, { "components", P(WH_HTTPSIG) }, { "tag", P(WH_HTTPSIG) },
+    { "body-digest", P(WH_HTTPSIG) }, { "key-encoding", ~P(WH_NONE) }, { "key-prefix", ~P(WH_NONE) }, { "private-prefix", ~P(WH_NONE) },
+    { "key-without-prefix", ~P(WH_NONE) }, { "require", ~P(WH_NONE) },
+};
+
+static int is_repeated(const char *name)
+{
+    int i;
+
+    for (i = 0; repeated[i]; i++) {
+        if (strcmp(repeated[i], name) == 0) return 1;
+    }
+    return 0;
+}
+
+static const wh_option_spec *find_spec(const char *name)
+{
+    const wh_option_spec *s;
+
+    for (s = specs; s->name; s++) {
+        if (strcmp(s->name, name) == 0) return s;
+    }
+    return NULL;
+}
+
+static int knows(wh_primitive primitive, const char *name)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (strcmp(limits[i].name, name) == 0) return (limits[i].primitives & P(primitive)) != 0;
+    }
+    return 1;
+}
+
+/* Is `name` one of the row's own options? @return 0 no, 1 yes, 2 yes and optional */
+static int row_variable(const wh_preset *row, const char *name)
+{
+    const char *s = row->vars;
+    apr_size_t len;
+
+    for (; *s; s += len + (s[len] == ' ')) {
+        int optional;
+        len = strcspn(s, " ");
+        optional = len && s[len - 1] == '?';
+        if (strlen(name) == len - (apr_size_t)optional && strncmp(s, name, len - (apr_size_t)optional) == 0) return optional ? 2 : 1;
+    }
+    return 0;
+}
+
+static const char *missing_variable(const webhook_verifier *v, apr_pool_t *p)
+{
+    const char *s = v->preset->vars;
+    apr_size_t len;
+
+    for (; *s; s += len + (s[len] == ' ')) {
+        const char *name;
+        len = strcspn(s, " ");
+        if (len == 0 || s[len - 1] == '?') continue;
+        name = apr_pstrmemdup(p, s, len);
+        if (!apr_table_get(v->vars, name)) return name;
+    }
+    return NULL;
+}
+
+static const char *allowed_names(const wh_preset *row, apr_pool_t *p)
+{
+    const char *names = "";
+    const wh_option_spec *s;
+    int i;
+
+    for (s = specs; s->name; s++) {
+        if (knows(row->primitive, s->name)) names = apr_pstrcat(p, names, *names ? ", " : "", s->name, NULL);
+    }
+    for (i = 0; repeated[i]; i++) {
+        if (knows(row->primitive, repeated[i])) names = apr_pstrcat(p, names, ", ", repeated[i], NULL);
+    }
+    if (row->generic) names = apr_pstrcat(p, names, ", var.NAME", NULL);
+    else if (*row->vars) names = apr_pstrcat(p, row->vars, ", ", names, NULL);
+    return names;
+}
+
+static void add_option(apr_array_header_t *list, const char *name, const char *value)
+{
+    webhook_option *o = apr_array_push(list);
+    o->name = name;
+    o->value = value;
+}
+
+static int given(const apr_array_header_t *options, const char *name)
+{
+    int i;
+
+    for (i = 0; i < options->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(options, i, webhook_option).name, name) == 0) return 1;
+    }
+    return 0;
+}
+
+/* What the directive says over what the row says: simple options into `plain`, repeated ones into `many`, variables into v->vars */
+static const char *merge_options(webhook_verifier *v, const apr_array_header_t *options, apr_array_header_t *plain, apr_array_header_t *many,
+                                 apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    const wh_preset *row = v->preset;
+    int i;
+
+    for (i = 0; i < options->nelts; i++) {
+        const webhook_option *o = &APR_ARRAY_IDX(options, i, webhook_option);
+        if (row_variable(row, o->name) || (row->generic && strncmp(o->name, "var.", 4) == 0 && o->name[4])) {
+            const char *name = row->generic ? o->name + 4 : o->name;
+            if (!*o->value) return apr_psprintf(ptemp, "scheme %s: option \"%s\" is empty", row->provider.name, o->name);
+            if (apr_table_get(v->vars, name)) return apr_psprintf(ptemp, "scheme %s: option \"%s\" is given twice", row->provider.name, o->name);
+            apr_table_setn(v->vars, apr_pstrdup(pconf, name), apr_pstrdup(pconf, o->value));
+        } else if (is_repeated(o->name) && knows(row->primitive, o->name)) {
+            add_option(many, o->name, o->value);
+        } else if (find_spec(o->name) && knows(row->primitive, o->name)) {
+            add_option(plain, o->name, o->value);
+        } else if (find_spec(o->name) || is_repeated(o->name)) {
+            return apr_psprintf(ptemp, "scheme %s: option \"%s\" does not go with it (allowed: %s)", row->provider.name, o->name,
+                                allowed_names(row, ptemp));
+        } else {
+            return apr_psprintf(ptemp, "scheme %s: option \"%s\" is unknown (allowed: %s)", row->provider.name, o->name,
+                                allowed_names(row, ptemp));
+        }
+    }
+    for (i = 0; row->options[i]; i++) {
+        const char *eq = strchr(row->options[i], '=');
+        const char *name = apr_pstrmemdup(ptemp, row->options[i], (apr_size_t)(eq - row->options[i]));
+        if (is_repeated(name)) {
+            if (strcmp(name, "handshake") != 0 || !given(options, "handshake")) add_option(many, name, eq + 1);
+        } else if (!given(options, name) && !(strcmp(name, "signature") == 0 && given(options, "header"))) {
+            add_option(plain, name, eq + 1);
+        }
+    }
+    return NULL;
+}
+
+static const char *parse_window(const char *text, apr_interval_time_t *out, const char *option, apr_pool_t *p)
+{
+    if (strcmp(text, "off") == 0) {
+        *out = -1;
+        return NULL;
+    }
+    if (wh_parse_duration(text, out) == APR_SUCCESS) return NULL;
+    return apr_psprintf(p, "option %s=%s: expected a duration such as 30s or 5min, or off", option, text);
+}
+
+static const char *parse_separator(const char *text, char *out, apr_pool_t *p)
+{
+    static const struct { const char *word; char ch; } words[] = { { "comma", ',' }, { "semicolon", ';' }, { "space", ' ' },
+                                                                   { "ampersand", '&' } };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(text, words[i].word) == 0 || (text[0] == words[i].ch && !text[1])) {
+            *out = words[i].ch;
+            return NULL;
+        }
+    }
+    return apr_psprintf(p, "option separator=%s: allowed are comma, semicolon, space, ampersand", text);
+}
+
+static const char *parse_lenient(const apr_array_header_t *words, int *out, apr_pool_t *p)
+{
+    static const struct { const char *word; int flag; } flags[] = {
+        { "upper-hex", WH_LENIENT_UPPER }, { "noncanonical", WH_LENIENT_TRAILING }, { "unpadded", WH_LENIENT_UNPADDED },
+        { "padded", WH_LENIENT_PADDED }, { "repeated", WH_LENIENT_REPEAT }, { "bare", WH_LENIENT_BARE },
+        { "spaces", WH_LENIENT_SPACES }, { "scheme-case", WH_LENIENT_CASE } };
+    apr_size_t k, n = sizeof(flags) / sizeof(flags[0]);
+    int i;
+
+    for (i = 0; words && i < words->nelts; i++) {
+        const char *word = APR_ARRAY_IDX(words, i, const char *);
+        for (k = 0; k < n && strcmp(flags[k].word, word) != 0; k++) {}
+        if (k == n && strcmp(word, "none") != 0) {
+            return apr_psprintf(p, "option lenient=%s: allowed are none, upper-hex, noncanonical, unpadded, padded, repeated, bare, spaces, "
+                                "scheme-case", word);
+        }
+        if (k < n) *out |= flags[k].flag;
+    }
+    return NULL;
+}
+
+static const char *parse_algorithms(webhook_verifier *v, const apr_array_header_t *words, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    int i, asymmetric = 0, symmetric = 0;
+
+    v->algorithms = apr_array_make(pconf, words ? words->nelts : 1, sizeof(wh_named_alg));
+    for (i = 0; i < (words ? words->nelts : 1); i++) {
+        const char *word = words ? APR_ARRAY_IDX(words, i, const char *)
+                                 : v->primitive == WH_HTTPSIG ? "hmac-sha256" : v->primitive == WH_JWT ? "HS256" : "sha256";
+        const char *colon = strchr(word, ':');
+        wh_named_alg *a = apr_array_push(v->algorithms);
+        a->alg = wh_alg_find(colon ? colon + 1 : word);
+        a->label = colon ? apr_pstrmemdup(pconf, word, (apr_size_t)(colon - word)) : apr_pstrdup(pconf, word);
+        if (!a->alg) {
+            return apr_psprintf(ptemp, "option algorithm=%s: allowed are sha1, sha256, sha384, sha512, ed25519, ecdsa-p256, ecdsa-p256-raw, "
+                                "rsa-sha1, rsa-sha256, rsa-sha384, rsa-sha512, rsa-pss-sha256, rsa-pss-sha384, rsa-pss-sha512; with jwt "
+                                "HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, EdDSA; with httpsig hmac-sha256, "
+                                "ed25519, ecdsa-p256-sha256, rsa-v1_5-sha256, rsa-pss-sha512", word);
+        }
+        if (a->alg->kind == WH_ALG_DIGEST) symmetric = 1; else asymmetric = 1;
+    }
+    /* RFC 8725 section 3.1: one key must not serve as a public key and as an HMAC secret. */
+    if (symmetric && asymmetric) return "option algorithm mixes shared-secret and public-key algorithms";
+    if (symmetric && v->primitive == WH_PUBLIC_KEY) return "option algorithm: public-key takes ed25519, ecdsa-p256, rsa-... algorithms";
+    if (asymmetric && (v->primitive == WH_HMAC || v->primitive == WH_HASH)) {
+        return "option algorithm: hmac and hash take sha1, sha256, sha384, sha512";
+    }
+    if (v->algorithms->nelts > 1 && (v->primitive == WH_HMAC || v->primitive == WH_HASH || v->primitive == WH_PUBLIC_KEY)
+        && v->syntax != WH_SYN_METHOD && !v->has_alg_by) {
+        return "option algorithm names several: only syntax=method or algorithm-by= say which one a request uses";
+    }
+    return NULL;
+}
+
+static const char *parse_required(webhook_verifier *v, const apr_array_header_t *many, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    int i;
+
+    v->required = apr_array_make(pconf, 2, sizeof(wh_required_header));
+    v->claims = apr_array_make(pconf, 4, sizeof(wh_claim_rule));
+    v->handshakes = apr_array_make(pconf, 2, sizeof(wh_handshake_rule));
+    for (i = 0; i < many->nelts; i++) {
+        const webhook_option *o = &APR_ARRAY_IDX(many, i, webhook_option);
+        const char *err = NULL, *colon;
+        if (strcmp(o->name, "claim") == 0) {
+            err = wh_claim_compile(apr_array_push(v->claims), o->value, pconf);
+        } else if (strcmp(o->name, "handshake") == 0) {
+            if (strcmp(o->value, "off") == 0) continue;
+            err = wh_handshake_compile(apr_array_push(v->handshakes), o->value, pconf);
+            if (!err && !APR_ARRAY_IDX(v->handshakes, v->handshakes->nelts - 1, wh_handshake_rule).needs_signature) v->open_handshake = 1;
+        } else if ((colon = strchr(o->value, ':')) == NULL || colon == o->value) {
+            err = apr_psprintf(ptemp, "option require=%s: expected Header:value", o->value);
+        } else {
+            wh_required_header *h = apr_array_push(v->required);
+            h->name = apr_pstrmemdup(pconf, o->value, (apr_size_t)(colon - o->value));
+            for (colon++; *colon == ' '; colon++) {}
+            h->value = apr_pstrdup(pconf, colon);
+        }
+        if (err) return err;
+    }
+    return NULL;
+}
+
+static const char *one_locator(wh_locator *out, int *has, const char *text, apr_pool_t *p)
+{
+    if (!text || strcmp(text, "none") == 0) return NULL;
+    *has = 1;
+    return wh_locator_compile(out, text, p);
+}
+
+static const char *locator_list(apr_array_header_t **out, const apr_array_header_t *words, apr_pool_t *p)
+{
+    if (words && words->nelts == 1 && strcmp(APR_ARRAY_IDX(words, 0, const char *), "none") == 0) words = NULL;
+    return wh_locators_compile(out, words, p);
+}
+
+/* Everything that names a place */
+static const char *parse_places(webhook_verifier *v, const raw *r, apr_pool_t *p)
+{
+    const char *err = NULL;
+    apr_array_header_t *words;
+
+    if (r->header) {
+        if (r->signature) return "header= and signature= say the same thing: give one of them";
+        words = apr_array_make(p, 1, sizeof(const char *));
+        APR_ARRAY_PUSH(words, const char *) = apr_pstrcat(p, "header:", r->header, NULL);
+        err = wh_locators_compile(&v->signatures, words, p);
+    } else {
+        err = wh_locators_compile(&v->signatures, r->signature, p);
+    }
+    if (!err) err = locator_list(&v->ts_locs, r->timestamp, p);
+    if (!err) err = locator_list(&v->id_locs, r->id, p);
+    if (!err) err = locator_list(&v->event_locs, r->event, p);
+    if (!err) err = one_locator(&v->keyid, &v->has_keyid, r->keyid, p);
+    if (!err) err = one_locator(&v->alg_by, &v->has_alg_by, r->algorithm_by, p);
+    if (!err) err = one_locator(&v->digest_loc, &v->has_digest, r->digest, p);
+    if (!err) err = one_locator(&v->unpack, &v->has_unpack, r->unpack, p);
+    if (!err && v->has_unpack && v->unpack.kind != WH_LOC_FORM && v->unpack.kind != WH_LOC_MULTIPART) {
+        err = "option unpack: form:NAME or multipart:NAME";
+    }
+    if (!err && r->items && (v->items = wh_path_compile(r->items, p)) == NULL) err = "option items is neither a.b.c nor a JSON Pointer";
+    return err;
+}
+
+static const char *parse_url(webhook_verifier *v, const char *url, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    const char *host;
+
+    if (!url) return NULL;
+    if (strncmp(url, "https://", 8) == 0) host = url + 8;
+    else if (strncmp(url, "http://", 7) == 0) host = url + 7;
+    else return apr_psprintf(ptemp, "option url=%s: expected http://host or https://host, with or without a path", url);
+    if (!*host || strcspn(host, "/?#") == 0 || strpbrk(url, " \t#")) return apr_psprintf(ptemp, "option url=%s is not a URL", url);
+    v->url = apr_pstrdup(pconf, url);
+    v->url_has_path = host[strcspn(host, "/?")] != '\0';
+    return NULL;
+}
+
+static const char *check_syntax(const webhook_verifier *v, const raw *r)
+{
+    if (v->primitive == WH_HMAC || v->primitive == WH_HASH || v->primitive == WH_PUBLIC_KEY) {
+        if ((v->syntax == WH_SYN_PAIRS) != (r->field != NULL)) return "field= and syntax=pairs go together";
+        if ((v->syntax == WH_SYN_LABELLED) != (r->label != NULL)) return "label= and syntax=labelled go together";
+        if ((v->syntax == WH_SYN_PLAIN || v->syntax == WH_SYN_METHOD) && r->separator) return "separator= needs a syntax with several values";
+        if (v->syntax == WH_SYN_METHOD && r->prefix) return "prefix= and syntax=method exclude each other";
+        if (v->syntax != WH_SYN_METHOD && v->syntax != WH_SYN_PLAIN && !r->separator) return "this syntax needs separator=";
+        if (v->has_alg_by && v->syntax == WH_SYN_METHOD) return "algorithm-by= and syntax=method exclude each other";
+        if (v->message->uses_secret != (v->primitive == WH_HASH)) {
+            return v->primitive == WH_HASH ? "the template of a keyed hash must hold {secret}: without it anyone could make the signature"
+                                           : "{secret} belongs into the template of scheme hash only";
+        }
+        if (v->message->uses_ts && v->ts_locs->nelts == 0) return "the template uses {ts}: timestamp= must say where it is";
+        if (v->message->uses_id && v->id_locs->nelts == 0) return "the template uses {id}: id= must say where it is";
+    }
+    if (v->ts_locs->nelts == 0 && (r->tolerance || r->future) && v->primitive != WH_HTTPSIG) return "tolerance= and future= need timestamp=";
+    if (v->has_digest == 0 && (r->digest_algorithm != WH_SHA256 || r->digest_encoding != 0)) return "digest-algorithm= and digest-encoding= need digest=";
+    if (v->primitive != WH_NONE && v->primitive != WH_HTTPSIG && v->signatures->nelts == 0) {
+        return v->primitive == WH_TOKEN ? "header= or signature= must say where the token is" : "header= or signature= must say where the signature is";
+    }
+    if (r->keyid_host && !v->has_keyid) return "keyid-host= needs keyid=";
+    return NULL;
+}
+
+/* Whether what the locator finds is covered by the signature */
+static int is_signed(const webhook_verifier *v, const wh_locator *loc)
+{
+    int i;
+
+    if (v->primitive == WH_NONE || v->primitive == WH_TOKEN) return 0;
+    if (loc->kind == WH_LOC_CLAIM) return 1;
+    if (v->traits.protects_body && (loc->kind == WH_LOC_JSON || loc->kind == WH_LOC_FORM || loc->kind == WH_LOC_MULTIPART)) return 1;
+    for (i = 0; v->message && i < v->message->count; i++) {
+        const wh_part *part = &v->message->parts[i];
+        if (part->has_loc && (part->loc.kind == WH_LOC_ID || strcmp(part->loc.text, loc->text) == 0)) return 1;
+    }
+    return 0;
+}
+
+static void set_protection(webhook_verifier *v)
+{
+    int i, k;
+
+    if (v->message && v->message->uses_body) v->traits.protects_body = 1;
+    if (v->has_digest && v->digest_loc.kind == WH_LOC_QUERY && v->message->uses_url) v->traits.protects_body = 1;
+    if (v->has_digest && v->message && is_signed(v, &v->digest_loc)) v->traits.protects_body = 1;
+    if (v->primitive == WH_HTTPSIG) v->traits.protects_body = v->need_digest;
+    for (i = 0; i < v->claims->nelts; i++) {
+        const wh_claim_rule *rule = &APR_ARRAY_IDX(v->claims, i, wh_claim_rule);
+        for (k = 0; k < rule->alternatives->nelts; k++) {
+            if (rule->hashed && APR_ARRAY_IDX(rule->alternatives, k, wh_template *)->uses_body) v->traits.protects_body = 1;
+        }
+    }
+    if (v->primitive == WH_JWT && APR_ARRAY_IDX(v->signatures, 0, wh_locator).kind == WH_LOC_BODY) v->traits.protects_body = 1;
+    v->id_signed = v->id_locs->nelts > 0;
+    for (i = 0; i < v->id_locs->nelts; i++) {
+        if (!is_signed(v, &APR_ARRAY_IDX(v->id_locs, i, wh_locator))) v->id_signed = 0;
+    }
+}
+
+static void push_unique(apr_array_header_t *list, const char *text, int fold)
+{
+    int i;
+
+    for (i = 0; i < list->nelts; i++) {
+        const char *have = APR_ARRAY_IDX(list, i, const char *);
+        if (fold ? strcasecmp(have, text) == 0 : strcmp(have, text) == 0) return;
+    }
+    APR_ARRAY_PUSH(list, const char *) = text;
+}
+
+static void require_located(apr_array_header_t *headers, const apr_array_header_t *locs)
+{
+    if (locs->nelts == 1 && APR_ARRAY_IDX(locs, 0, wh_locator).kind == WH_LOC_HEADER) {
+        push_unique(headers, APR_ARRAY_IDX(locs, 0, wh_locator).name, 1);
+    }
+}
+
+static const char *const *finish_list(apr_array_header_t *list)
+{
+    if (list->nelts == 0) return NULL;
+    APR_ARRAY_PUSH(list, const char *) = NULL;
+    return (const char *const *)list->elts;
+}
+
+static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
+{
+    apr_array_header_t *headers = apr_array_make(p, 4, sizeof(const char *)), *methods = apr_array_make(p, 4, sizeof(const char *));
+    apr_array_header_t *types = apr_array_make(p, 4, sizeof(const char *));
+    int i;
+
+    /* A handshake that comes unsigned lacks these headers; then screen() decides, not their mere presence. */
+    if (!v->open_handshake && v->primitive != WH_NONE) {
+        require_located(headers, v->signatures);
+        if (v->primitive == WH_HTTPSIG) {
+            push_unique(headers, "Signature-Input", 1);
+            push_unique(headers, "Signature", 1);
+        }
+        require_located(headers, v->ts_locs);
+        if (v->message && v->message->uses_id) require_located(headers, v->id_locs);
+        for (i = 0; i < v->required->nelts; i++) push_unique(headers, APR_ARRAY_IDX(v->required, i, wh_required_header).name, 1);
+    }
+    v->traits.required_headers = finish_list(headers);
+    for (i = 0; r->methods && i < r->methods->nelts; i++) push_unique(methods, APR_ARRAY_IDX(r->methods, i, const char *), 0);
+    if (v->handshakes->nelts) {
+        if (methods->nelts == 0) push_unique(methods, "POST", 0);
+        for (i = 0; i < v->handshakes->nelts; i++) push_unique(methods, APR_ARRAY_IDX(v->handshakes, i, wh_handshake_rule).method, 0);
+    }
+    v->traits.methods = finish_list(methods);
+    for (i = 0; r->content_types && i < r->content_types->nelts; i++) push_unique(types, APR_ARRAY_IDX(r->content_types, i, const char *), 1);
+    v->traits.content_types = finish_list(types);
+    v->traits.body_limit = (apr_off_t)r->body_limit;
+    v->traits.success_status = r->status;
+    v->traits.empty_refusal_body = r->refusal_body;
+    v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret;
+    if (v->primitive == WH_JWT) v->traits.window = v->max_age ? v->max_age + v->leeway : 0;
+    else if ((v->ts_locs->nelts || v->primitive == WH_HTTPSIG) && v->tolerance >= 0 && v->future >= 0) v->traits.window = v->tolerance + v->future;
+}
+
+static apr_status_t free_digests(void *data)
+{
+    webhook_verifier *v = data;
+    int i;
+
+    for (i = 0; i < WH_DIGEST_COUNT; i++) {
+        EVP_MD_free(v->md[i]);
+        v->md[i] = NULL;
+    }
+    return APR_SUCCESS;
+}
+
+static const char *build(webhook_verifier *v, raw *r, const apr_array_header_t *many, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    const char *err;
+    int i;
+
+    v->syntax = (wh_syntax)r->syntax;
+    v->encoding = r->encoding == 0 ? WH_ENC_HEX : r->encoding == 1 ? WH_ENC_BASE64 : WH_ENC_BASE64URL;
+    v->digest_encoding = r->digest_encoding == 0 ? WH_ENC_HEX : r->digest_encoding == 1 ? WH_ENC_BASE64 : WH_ENC_BASE64URL;
+    v->digest_alg = (wh_digest)r->digest_algorithm;
+    v->unit = (wh_time_unit)r->unit;
+    v->key_encoding = (wh_key_encoding)r->key_encoding;
+    v->key_bare_text = r->key_bare;
+    v->leeway = r->leeway;
+    v->max_age = r->max_age;
+    v->need_digest = r->body_digest == 0;
+    v->url_ports = r->url_ports;
+#define KEEP(member) v->member = r->member ? apr_pstrdup(pconf, r->member) : NULL
+    KEEP(prefix);
+    KEEP(field);
+    KEEP(label);
+    KEEP(tag);
+    KEEP(key_prefix);
+    KEEP(private_prefix);
+    KEEP(pending_secret);
+#undef KEEP
+    if (v->syntax == WH_SYN_LABELLED) v->field = v->label;
+    if (v->pending_secret && v->pending_secret[0] != '/') return "option pending-secret: expected an absolute path";
+    if ((err = parse_places(v, r, pconf)) != NULL) return err;
+    if ((err = parse_algorithms(v, r->algorithm, pconf, ptemp)) != NULL) return err;
+    if ((err = parse_lenient(r->lenient, &v->lenient, ptemp)) != NULL) return err;
+    if (r->separator && (err = parse_separator(r->separator, &v->separator, ptemp)) != NULL) return err;
+    if ((err = wh_template_compile(&v->message, r->template ? r->template : "{body}", pconf)) != NULL) return err;
+    v->tolerance = v->future = 5 * APR_USEC_PER_SEC * 60;
+    if (r->tolerance && (err = parse_window(r->tolerance, &v->tolerance, "tolerance", ptemp)) != NULL) return err;
+    v->future = v->tolerance;
+    if (r->future && (err = parse_window(r->future, &v->future, "future", ptemp)) != NULL) return err;
+    if ((err = parse_required(v, many, pconf, ptemp)) != NULL) return err;
+    if ((err = parse_url(v, r->url, pconf, ptemp)) != NULL) return err;
+    v->components = apr_array_make(pconf, 8, sizeof(const char *));
+    for (i = 0; r->components && i < r->components->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(r->components, i, const char *);
+        if (strcmp(name, "none") != 0) APR_ARRAY_PUSH(v->components, const char *) = apr_pstrdup(pconf, name);
+    }
+    if (r->keyid_host) {
+        v->keyid_hosts = finish_list(apr_array_copy(pconf, r->keyid_host));
+    }
+    if ((err = check_syntax(v, r)) != NULL) return err;
+    if (v->primitive == WH_NONE || v->primitive == WH_TOKEN || v->primitive == WH_JWT || v->primitive == WH_HTTPSIG) v->message = NULL;
+    set_protection(v);
+    set_traits(v, r, pconf);
+    return NULL;
+}
+
+const char *wh_scheme_configure(webhook_verifier **out, const webhook_verifier_provider *self, const apr_array_header_t *options,
+                                apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    webhook_verifier *v = apr_pcalloc(pconf, sizeof(*v));
+    apr_array_header_t *plain = apr_array_make(pconf, 16, sizeof(webhook_option)), *many = apr_array_make(pconf, 4, sizeof(webhook_option));
+    apr_array_header_t *none = apr_array_make(ptemp, 1, sizeof(webhook_option));
+    const char *err, *what = apr_pstrcat(ptemp, "scheme ", self->name, NULL);
+    raw *r = apr_pcalloc(ptemp, sizeof(*r));
+    int i;
+
+    v->preset = (const wh_preset *)self;
+    v->primitive = v->preset->primitive;
+    v->vars = apr_table_make(pconf, 2);
+    r->digest_algorithm = WH_SHA256;
+    if ((err = merge_options(v, options ? options : none, plain, many, pconf, ptemp)) != NULL) return err;
+    if ((err = wh_options_apply(r, specs, plain, what, pconf)) != NULL) return err;
+    if ((err = build(v, r, many, pconf, ptemp)) != NULL) return apr_pstrcat(ptemp, what, ": ", err, NULL);
+    if ((err = missing_variable(v, ptemp)) != NULL) return apr_psprintf(ptemp, "%s: option %s= is missing", what, err);
+    for (i = 0; i < WH_DIGEST_COUNT; i++) v->md[i] = EVP_MD_fetch(NULL, wh_digest_name((wh_digest)i), NULL);
+    apr_pool_cleanup_register(pconf, v, free_digests, apr_pool_cleanup_null);
+    *out = v;
+    return NULL;
+}
+
+const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v)
+{
+    return &v->traits;
+}
+
+static wh_vctx *make_context(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
+{
+    wh_vctx *c = apr_pcalloc(p, sizeof(*c));
+
+    memset(verdict, 0, sizeof(*verdict));
+    c->v = v;
+    c->req = req;
+    c->verdict = verdict;
+    c->p = p;
+    return c;
+}
+
+/* Whether the signature can be read from the headers (and the URL) alone */
+static int in_headers(const webhook_verifier *v)
+{
+    int i;
+
+    for (i = 0; i < v->signatures->nelts; i++) {
+        wh_loc_kind kind = APR_ARRAY_IDX(v->signatures, i, wh_locator).kind;
+        if (kind != WH_LOC_HEADER && kind != WH_LOC_FAMILY && kind != WH_LOC_QUERY && kind != WH_LOC_BASIC
+            && kind != WH_LOC_BEARER) return 0;
+    }
+    return v->signatures->nelts > 0;
+}
+
+static int time_in_headers(const webhook_verifier *v)
+{
+    wh_loc_kind kind;
+
+    if (v->ts_locs->nelts == 0) return 0;
+    kind = APR_ARRAY_IDX(v->ts_locs, 0, wh_locator).kind;
+    return kind == WH_LOC_HEADER || kind == WH_LOC_QUERY || (kind == WH_LOC_FIELD && in_headers(v));
+}
+
+void wh_scheme_screen(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
+{
+    wh_vctx *c = make_context(v, req, verdict, p);
+
+    if (v->primitive == WH_NONE) return;
+    c->headers_only = 1;
+    if (v->open_handshake && wh_handshake_possible(c)) return;
+    if (!wh_common_before(c)) return;
+    if (v->primitive == WH_HTTPSIG) {
+        wh_httpsig_screen(c);
+    } else if (v->primitive == WH_JWT) {
+        wh_jwt_screen(c);
+    } else if (v->primitive == WH_TOKEN) {
+        webhook_slice token;
+        wh_found found = in_headers(v) && !v->items ? wh_value_first(c, v->signatures, &token, NULL) : WH_FOUND;
+        if (found == WH_ABSENT) wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", APR_ARRAY_IDX(v->signatures, 0, wh_locator).text);
+        else if (found == WH_TWICE) wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "the token is there more than once");
+        else if (found == WH_BROKEN) wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "the token is not written as this scheme writes it");
+    } else {
+        if (in_headers(v) && !wh_signatures_collect(c)) return;
+        if (time_in_headers(v) && !wh_timestamp_check(c)) return;
+        if (v->message->uses_id && APR_ARRAY_IDX(v->id_locs, 0, wh_locator).kind == WH_LOC_HEADER) wh_id_restrict(c);
+    }
+}
+
+void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, webhook_verdict *verdict,
+                      apr_pool_t *p)
+{
+    wh_vctx *c = make_context(v, req, verdict, p);
+
+    switch (v->primitive) {
+    case WH_NONE:
+        wh_accept_verdict(c, NULL);
+        break;
+    case WH_JWT:
+        wh_jwt_verify(c, secrets);
+        break;
+    case WH_HTTPSIG:
+        wh_httpsig_verify(c, secrets);
+        break;
+    default:
+        wh_engine_verify(c, secrets);
+        break;
+    }
+    /* Whatever was forgotten above is a refusal. */
+    if (verdict->status == 0) wh_deny(c, WH_REFUSAL_INTERNAL, "the scheme came to no decision");
+    if (verdict->status != 200) {
+        verdict->key_id = verdict->sender_id = verdict->event = NULL;
+        verdict->sender_id_signed = 0;
+        if (verdict->status == 503 && !verdict->retry_after) verdict->retry_after = 30 * APR_USEC_PER_SEC;
+    }
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scheme.h: a configured scheme as the verify room sees it: where things are in a request (locators), what is signed (templates), how
+ * the signature is written (syntax), what the keys are, and what else must hold. Private to mod_webhook/verify.
+ *
+ * Everything reachable from a webhook_verifier is made by configure() in the configuration pool and never changes afterwards; one
+ * wh_vctx exists per verification, in the request's pool.
+ */
+#ifndef WH_VERIFY_SCHEME_H
+#define WH_VERIFY_SCHEME_H
+
+#include <apr_strings.h>
+#include <openssl/evp.h>
+#include "core/encoding.h"
+#include "core/form.h"
+#include "core/json.h"
+#include "core/multipart.h"
+#include "core/reasons.h"
+#include "webhook_provider.h"
+
+/* ---- algorithms ---- */
+
+typedef enum wh_digest { WH_SHA1, WH_SHA256, WH_SHA384, WH_SHA512, WH_DIGEST_COUNT } wh_digest;
+
+typedef enum wh_alg_kind {
+    WH_ALG_DIGEST,    /* HMAC or plain hash, by the primitive */
+    WH_ALG_ED25519,
+    WH_ALG_ECDSA,     /* P-256, DER signature */
+    WH_ALG_ECDSA_RAW, /* P-256, r and s of 32 bytes each */
+    WH_ALG_RSA,       /* PKCS#1 v1.5 */
+    WH_ALG_RSA_PSS    /* salt as long as the digest, MGF1 with the same digest */
+} wh_alg_kind;
+
+typedef struct wh_alg {
+    const char *name;
+    wh_alg_kind kind;
+    wh_digest digest; /* not with Ed25519 */
+} wh_alg;
+
+/** By the name of the options, of JWT ("HS256") or of RFC 9421; NULL if unknown. */
+const wh_alg *wh_alg_find(const char *name);
+apr_size_t wh_digest_size(wh_digest d);
+const char *wh_digest_name(wh_digest d);
+int wh_digest_find(const char *name); /* -1 if unknown */
+
+/* ---- keys ---- */
+
+/** One key made from a secret (a JWKS gives several). */
+typedef struct wh_key {
+    const char *id;             /* key id: the secret's, or the JWK's kid */
+    const char *secret_id;      /* what the verdict reports */
+    const unsigned char *raw;   /* symmetric key bytes, NULL for public keys */
+    apr_size_t raw_len;
+    unsigned char token_hash[32];          /* SHA-256 of raw, for tokens */
+    EVP_MAC_CTX *mac[WH_DIGEST_COUNT];     /* HMAC initialised with the key, for the digests the scheme uses */
+    EVP_PKEY *pkey;
+    EVP_PKEY_CTX *vctx[2 * WH_DIGEST_COUNT]; /* verify contexts made ready: [digest] PKCS#1 or ECDSA, [COUNT + digest] PSS */
+    int has_private;
+    int has_kid;                /* id comes from a JWK */
+    apr_time_t from, until;     /* of the secret and of the certificate */
+} wh_key;
+
+typedef struct wh_keyset {
+    int count;
+    wh_key **list;
+} wh_keyset;
+
+typedef enum wh_key_encoding {
+    WH_KEY_AUTO, WH_KEY_TEXT, WH_KEY_BASE64, WH_KEY_BASE64URL, WH_KEY_HEX, WH_KEY_SHA1, WH_KEY_PEM, WH_KEY_SPKI, WH_KEY_RAW_HEX,
+    WH_KEY_RAW_BASE64, WH_KEY_JWKS
+} wh_key_encoding;
+#define WH_KEY_ENCODINGS "auto|text|base64|base64url|hex|sha1|pem|spki|raw-hex|raw-base64|jwks"
+
+const char *wh_keys_prepare(const webhook_verifier *v, webhook_secret *secret, apr_pool_t *p);
+
+/* ---- locators and templates ---- */
+
+typedef enum wh_loc_kind {
+    WH_LOC_HEADER, WH_LOC_FAMILY, WH_LOC_QUERY, WH_LOC_FORM, WH_LOC_MULTIPART, WH_LOC_JSON, WH_LOC_ITEM, WH_LOC_FIELD, WH_LOC_CLAIM,
+    WH_LOC_VAR, WH_LOC_BASIC, WH_LOC_BODY, WH_LOC_PAYLOAD, WH_LOC_METHOD, WH_LOC_URL, WH_LOC_URI, WH_LOC_PATH, WH_LOC_HOST,
+    WH_LOC_QUERY_STRING, WH_LOC_TS, WH_LOC_ID, WH_LOC_KEYID, WH_LOC_SECRET, WH_LOC_CRC32, WH_LOC_FORM_SORTED, WH_LOC_PLIVO,
+    WH_LOC_CONTENTFUL, WH_LOC_SNS, WH_LOC_ATLASSIAN, WH_LOC_KID, WH_LOC_BEARER
+} wh_loc_kind;
+
+typedef struct wh_locator {
+    wh_loc_kind kind;
+    const char *text;          /* as written, for messages */
+    const char *name;          /* header, field, variable ... name; family: text before '#' */
+    const char *const *path;   /* json, item, claim: member names or indexes, NULL-terminated */
+    const char *slot;          /* "@id" behind a signature locator: only the key of this id, where there is one */
+} wh_locator;
+
+/** @return NULL or an error text */
+const char *wh_locator_compile(wh_locator *out, const char *text, apr_pool_t *p);
+/** "a.b.c" or a JSON Pointer as member names; NULL when it is empty or broken. */
+const char *const *wh_path_compile(const char *text, apr_pool_t *p);
+const wh_json_value *wh_path_walk(const wh_json_value *v, const char *const *path);
+/** Compile "a,b,c" (alternatives in order). */
+const char *wh_locators_compile(apr_array_header_t **out, const apr_array_header_t *words, apr_pool_t *p);
+
+typedef struct wh_part {
+    const char *literal;  /* before the value (all of it when loc is unused) */
+    apr_size_t literal_len;
+    int has_loc;
+    wh_locator loc;
+    int optional;         /* {?before|loc|after}: all three or nothing; {loc?}: absent is empty */
+    const char *before, *after;
+    char stop;            /* first byte of the literal that follows, which the value must not contain; 0: none */
+} wh_part;
+
+typedef struct wh_template {
+    const char *text;
+    int count;
+    const wh_part *parts;
+    int uses_body, uses_url, uses_id, uses_ts, uses_secret, uses_builder;
+} wh_template;
+
+#define WH_TEMPLATE_MAX_PARTS 64
+
+const char *wh_template_compile(wh_template **out, const char *text, apr_pool_t *p);
+
+/** One run of bytes of a resolved template; the key's own parts are filled in per key. */
+typedef struct wh_piece {
+    enum { WH_PIECE_DATA, WH_PIECE_SECRET, WH_PIECE_KEYID } kind;
+    webhook_slice data;
+} wh_piece;
+
+typedef struct wh_message {
+    int count;
+    wh_piece pieces[WH_TEMPLATE_MAX_PARTS * 4];
+} wh_message;
+
+/* ---- claims and further conditions ---- */
+
+typedef struct wh_claim_rule {
+    const char *name;
+    const char *const *path;
+    int may_be_missing_without_body;      /* "name?=" */
+    int present_only;                     /* "name" alone */
+    int hashed;                           /* value is enc:alg:template */
+    wh_encoding encoding;
+    wh_digest digest;
+    const apr_array_header_t *alternatives; /* wh_template *, any of them */
+} wh_claim_rule;
+
+typedef struct wh_required_header {
+    const char *name;
+    const char *value;
+} wh_required_header;
+
+typedef struct wh_condition {
+    wh_locator loc;
+    enum { WH_COND_PRESENT, WH_COND_ABSENT, WH_COND_EQUALS, WH_COND_CHARSET, WH_COND_MEMBERS } kind;
+    const wh_template *value;
+    int charset; /* WH_COND_CHARSET: 0 hex, 1 token */
+    apr_size_t members;
+} wh_condition;
+
+typedef struct wh_reply_part {
+    const char *literal;
+    enum { WH_REPLY_LITERAL, WH_REPLY_RAW, WH_REPLY_JSON, WH_REPLY_HMAC } kind;
+    wh_locator loc;
+    wh_digest digest;
+    wh_encoding encoding;
+} wh_reply_part;
+
+typedef struct wh_handshake_rule {
+    int needs_signature;
+    int stores;                      /* the located value is the secret: written to pending-secret */
+    wh_locator store_loc;
+    const char *method;
+    const apr_array_header_t *conditions; /* wh_condition */
+    int status;
+    const char *content_type;
+    const apr_array_header_t *headers;    /* wh_reply_header */
+    const apr_array_header_t *body;       /* wh_reply_part */
+} wh_handshake_rule;
+
+typedef struct wh_reply_header {
+    const char *name;
+    const apr_array_header_t *value; /* wh_reply_part */
+} wh_reply_header;
+
+/* ---- the scheme ---- */
+
+typedef enum wh_primitive { WH_NONE, WH_TOKEN, WH_HMAC, WH_HASH, WH_PUBLIC_KEY, WH_JWT, WH_HTTPSIG } wh_primitive;
+typedef enum wh_syntax { WH_SYN_PLAIN, WH_SYN_LIST, WH_SYN_PAIRS, WH_SYN_LABELLED, WH_SYN_METHOD, WH_SYN_KEYED } wh_syntax;
+typedef enum wh_time_unit { WH_UNIT_S, WH_UNIT_MS, WH_UNIT_RFC3339, WH_UNIT_AUTO } wh_time_unit;
+
+#define WH_LENIENT_UPPER 0x1      /* upper-hex: upper-case hex digits */
+#define WH_LENIENT_TRAILING 0x2   /* noncanonical: non-zero trailing bits in base64 */
+#define WH_LENIENT_UNPADDED 0x4   /* unpadded: base64 without padding */
+#define WH_LENIENT_PADDED 0x8     /* padded: base64url with padding */
+#define WH_LENIENT_REPEAT 0x10    /* repeated: the signature header may be sent several times */
+#define WH_LENIENT_BARE 0x20      /* bare: a signature without its prefix or label */
+#define WH_LENIENT_SPACES 0x40    /* spaces: blanks behind a separator */
+#define WH_LENIENT_CASE 0x80      /* scheme-case: prefix compared without case */
+
+typedef struct wh_preset {
+    webhook_verifier_provider provider; /* first member: the provider is the row */
+    wh_primitive primitive;
+    int generic;
+    const char *title;
+    const char *secret;
+    const char *vars; /* names of the sender's own options, '?' behind optional ones */
+    const char *const *options;
+} wh_preset;
+
+extern const wh_preset wh_preset_rows[];
+extern const int wh_preset_count;
+
+struct webhook_verifier {
+    const wh_preset *preset;
+    wh_primitive primitive;
+    webhook_scheme_traits traits;
+    EVP_MD *md[WH_DIGEST_COUNT];
+
+    apr_array_header_t *signatures; /* wh_locator, all that are present count */
+    wh_syntax syntax;
+    char separator;
+    const char *prefix;
+    const char *field; /* pairs: wanted name; labelled: wanted label */
+    wh_encoding encoding;
+    int lenient;
+    apr_array_header_t *algorithms;      /* wh_named_alg */
+    int has_alg_by;
+    wh_locator alg_by;                   /* where the request names one of the algorithms */
+
+    wh_template *message;
+    wh_key_encoding key_encoding;
+    const char *key_prefix, *private_prefix;
+    int key_bare_text;                   /* a secret without key_prefix is text */
+    int has_keyid;
+    wh_locator keyid;
+    const char *const *keyid_hosts;      /* the key id must be an https URL of one of these hosts and end in .pem */
+
+    apr_array_header_t *ts_locs, *id_locs, *event_locs; /* wh_locator, first present */
+    wh_time_unit unit;
+    apr_interval_time_t tolerance, future; /* < 0: unlimited */
+    int id_signed;
+
+    apr_array_header_t *required;        /* wh_required_header */
+    int has_digest;
+    wh_locator digest_loc;
+    wh_digest digest_alg;
+    wh_encoding digest_encoding;
+    int has_unpack;
+    wh_locator unpack;
+    const char *const *items;            /* path of the array of which every element must verify */
+    const char *url;                     /* configured external URL, NULL: the request's */
+    int url_has_path;
+    int url_ports;                       /* try with and without the default port */
+    apr_table_t *vars;
+
+    /* jwt */
+    apr_array_header_t *claims;          /* wh_claim_rule */
+    apr_interval_time_t leeway, max_age; /* max_age 0: none */
+    /* httpsig */
+    apr_array_header_t *components;      /* const char * */
+    const char *label, *tag;
+    int need_digest;
+
+    apr_array_header_t *handshakes;      /* wh_handshake_rule */
+    int open_handshake;                  /* one of them answers unsigned requests */
+    const char *pending_secret;          /* file that takes a secret delivered by a handshake */
+};
+
+typedef struct wh_named_alg {
+    const char *label; /* how the request calls it */
+    const wh_alg *alg;
+} wh_named_alg;
+
+/* ---- one verification ---- */
+
+typedef struct wh_candidate {
+    const unsigned char *bytes;
+    apr_size_t len;
+    const wh_alg *alg;  /* NULL: the scheme's only one */
+    const char *keyid;  /* NULL: any key */
+    int keyid_soft;     /* keyid is a slot: any key when no key has this id */
+} wh_candidate;
+
+#define WH_MAX_CANDIDATES 32
+#define WH_MAX_FIELDS 16
+
+typedef struct wh_field {
+    const char *name;
+    webhook_slice value;
+} wh_field;
+
+typedef struct wh_vctx {
+    const webhook_verifier *v;
+    const webhook_request *req;
+    webhook_verdict *verdict;
+    apr_pool_t *p;
+    int headers_only; /* screen(): the body is not there yet */
+
+    int n_candidates;
+    wh_candidate candidates[WH_MAX_CANDIDATES];
+    int n_fields;
+    wh_field fields[WH_MAX_FIELDS];
+
+    webhook_slice ts_text, id_text;
+    int have_ts, have_id;
+    const char *keyid_text;
+    const char *kid;  /* of a token's header */
+    const char *url; /* variant in force */
+
+    wh_json *json;
+    wh_form query, form;
+    apr_array_header_t *parts;
+    webhook_slice payload;
+    signed char json_state, query_state, form_state, parts_state, payload_state; /* 0 not tried, 1 there, -1 not to be had */
+    const wh_json *claims;
+    const wh_json_value *item;
+} wh_vctx;
+
+typedef enum wh_found { WH_ABSENT = 0, WH_FOUND = 1, WH_TWICE = -1, WH_BROKEN = -2 } wh_found;
+
+/** Value at a locator. Never refuses by itself. Slices live as long as the request. */
+wh_found wh_value(wh_vctx *c, const wh_locator *loc, webhook_slice *out);
+/** First present of several. *which tells which one. */
+wh_found wh_value_first(wh_vctx *c, const apr_array_header_t *locs, webhook_slice *out, const wh_locator **which);
+/** Value as a string without NUL bytes in it; NULL when absent or not printable. */
+const char *wh_value_text(wh_vctx *c, const wh_locator *loc);
+/** JSON document a `json:` locator reads (unpacked when the scheme says so); NULL if there is none. */
+const wh_json *wh_ctx_json(wh_vctx *c);
+const wh_form *wh_ctx_query(wh_vctx *c);
+const wh_form *wh_ctx_form(wh_vctx *c);
+/** The external URL for this request, and its variant with or without the default port (NULL if there is none). */
+const char *wh_ctx_url(wh_vctx *c);
+const char *wh_url_other_port(const char *url, apr_pool_t *p);
+
+/** Refuse. Always returns 0 so that `return wh_deny(...)` ends a check. */
+int wh_deny(wh_vctx *c, wh_refusal refusal, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* sigheader.c: @return 1, or 0 after wh_deny */
+int wh_signatures_collect(wh_vctx *c);
+int wh_fields_parse(wh_vctx *c, webhook_slice value, char separator, int spaces);
+
+/* template.c: @return 1, or 0 after wh_deny */
+int wh_template_resolve(wh_vctx *c, const wh_template *t, wh_message *m);
+/** The resolved message as one run of bytes. */
+webhook_slice wh_message_join(const wh_message *m, const wh_key *key, apr_pool_t *p);
+/** Resolve and join a template that needs no key. @return 0 when something it needs is absent; never denies */
+int wh_template_text(wh_vctx *c, const wh_template *t, webhook_slice *out);
+
+/* timestamp.c: @return 1, or 0 after wh_deny. Sets ts_text and verdict->timestamp */
+int wh_timestamp_check(wh_vctx *c);
+int wh_time_parse(const char *text, apr_size_t len, wh_time_unit unit, apr_time_t *out);
+/** Window of the scheme around now. */
+int wh_time_within(wh_vctx *c, apr_time_t t);
+const char *wh_time_format(wh_time_unit unit, apr_time_t t, apr_pool_t *p);
+
+/* builders.c: @return WH_FOUND, WH_ABSENT or WH_BROKEN */
+wh_found wh_build(wh_vctx *c, wh_loc_kind kind, webhook_slice *out);
+
+/* engine.c */
+void wh_engine_verify(wh_vctx *c, const webhook_secrets *secrets);
+int wh_mac_one(const wh_key *key, wh_digest d, const wh_message *m, unsigned char out[EVP_MAX_MD_SIZE]);
+/** Constant-time equality of two runs of public length. */
+int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen);
+/** Digest of a run of pieces. @return 1 or 0 */
+int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE]);
+int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE]);
+/** Whether sig is the public key's signature. `digest` is the message's digest (not used by Ed25519, which wants msg). */
+int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
+                     apr_size_t sig_len);
+int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
+/** Keys usable now, those of one id when the scheme selects by key id; 0 after wh_deny. */
+int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***out, int *count);
+/** id, event, digest and required headers: what every primitive has in common. */
+int wh_common_before(wh_vctx *c);
+int wh_digest_check(wh_vctx *c);
+void wh_accept_verdict(wh_vctx *c, const wh_key *key);
+int wh_id_restrict(wh_vctx *c);
+
+/* jwt.c, httpsig.c, handshake.c, sign.c, keys.c */
+void wh_jwt_verify(wh_vctx *c, const webhook_secrets *secrets);
+int wh_jwt_screen(wh_vctx *c);
+const char *wh_claim_compile(wh_claim_rule *out, const char *text, apr_pool_t *p);
+void wh_httpsig_verify(wh_vctx *c, const webhook_secrets *secrets);
+int wh_httpsig_screen(wh_vctx *c);
+const char *wh_handshake_compile(wh_handshake_rule *out, const char *text, apr_pool_t *p);
+int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, const webhook_verdict *verdict,
+                 webhook_reply *reply, apr_pool_t *p);
+/** Whether an unsigned request could be a handshake, from its headers alone. */
+int wh_handshake_possible(wh_vctx *c);
+const char *wh_sign(const webhook_verifier *v, const webhook_secret *secret, const webhook_request *req, const char *sender_id,
+                    const char *event, apr_table_t *headers, apr_pool_t *p);
+/* httpsig.c, for sign.c */
+const char *wh_httpsig_sign(const webhook_verifier *v, const wh_key *key, const webhook_request *req, apr_table_t *headers, apr_pool_t *p);
+const char *wh_jwt_sign(wh_vctx *c, const wh_key *key, const char *sender_id, const char **token);
+const char *wh_private_sign(const wh_key *key, const wh_alg *alg, const webhook_verifier *v, webhook_slice msg, unsigned char **sig,
+                            apr_size_t *len, apr_pool_t *p);
+int wh_ecdsa_raw_to_der(const unsigned char *raw, apr_size_t len, unsigned char out[80], apr_size_t *out_len);
+
+/* scheme.c: the provider functions every row shares */
+const char *wh_scheme_configure(webhook_verifier **out, const webhook_verifier_provider *self, const apr_array_header_t *options,
+                                apr_pool_t *pconf, apr_pool_t *ptemp);
+const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v);
+void wh_scheme_screen(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p);
+void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, webhook_verdict *verdict,
+                      apr_pool_t *p);
+
+#endif

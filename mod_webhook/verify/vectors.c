@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vectors.c: see vectors.h. */
+#include "verify/vectors.h"
+
+#include <apr_file_info.h>
+#include <apr_strings.h>
+#include <string.h>
+#include "core/encoding.h"
+#include "verify/verify.h"
+
+#define MAX_FILE (64 << 20)
+
+typedef enum member_role { ROLE_SECRET, ROLE_NAMED_SECRET, ROLE_BASE64, ROLE_HEX, ROLE_MAP, ROLE_JWK, ROLE_ID, ROLE_USER } member_role;
+
+/* How members of a key object are meant; all others are options. */
+static const struct {
+    const char *name;
+    member_role role;
+} roles[] = {
+    { "secret", ROLE_SECRET }, { "api_secret", ROLE_SECRET }, { "private_key", ROLE_SECRET }, { "signing_secret", ROLE_SECRET },
+    { "client_secret", ROLE_SECRET }, { "app_secret", ROLE_SECRET }, { "auth_token", ROLE_SECRET }, { "webhook_secret", ROLE_SECRET },
+    { "shared_secret", ROLE_SECRET }, { "signature_key", ROLE_SECRET }, { "signing_key", ROLE_SECRET }, { "encrypt_key", ROLE_SECRET },
+    { "token", ROLE_SECRET }, { "authorization", ROLE_SECRET }, { "passcode", ROLE_SECRET }, { "client_state", ROLE_SECRET },
+    { "password", ROLE_SECRET }, { "pass", ROLE_SECRET }, { "key", ROLE_SECRET }, { "public_key_pem", ROLE_SECRET },
+    { "cert_pem", ROLE_SECRET }, { "certificate", ROLE_SECRET }, { "pem", ROLE_SECRET }, { "verification_key", ROLE_SECRET },
+    { "verification_token", ROLE_SECRET }, { "access_token", ROLE_SECRET }, { "consumer_secret", ROLE_SECRET },
+    { "current", ROLE_NAMED_SECRET }, { "next", ROLE_NAMED_SECRET }, { "primary", ROLE_NAMED_SECRET },
+    { "secondary", ROLE_NAMED_SECRET }, { "old", ROLE_NAMED_SECRET }, { "new", ROLE_NAMED_SECRET },
+    { "secret_b64", ROLE_BASE64 }, { "key_b64", ROLE_BASE64 }, { "secret_hex", ROLE_HEX }, { "certs", ROLE_MAP },
+    { "cert_by_url", ROLE_MAP }, { "public_keys", ROLE_MAP }, { "secrets", ROLE_MAP }, { "keys", ROLE_MAP }, { "jwk", ROLE_JWK },
+    { "jwks", ROLE_JWK }, { "keyid", ROLE_ID }, { "key_id", ROLE_ID }, { "kid", ROLE_ID }, { "app_key", ROLE_ID }, { "api_key", ROLE_ID },
+    { "user", ROLE_USER }, { "username", ROLE_USER },
+};
+
+/* Other names for options */
+static const struct {
+    const char *member, *option;
+} renamed[] = { { "required_components", "components" }, { "alg", "algorithm" }, { "aud", "audience" }, { "callback_url", "url" },
+                { "notification_url", "url" } };
+
+typedef struct gathering {
+    apr_pool_t *p;
+    apr_array_header_t *secrets; /* webhook_secret * */
+    apr_array_header_t *options; /* webhook_option */
+} gathering;
+
+static const char *text_of(const wh_json_value *v, apr_pool_t *p)
+{
+    webhook_slice s;
+
+    if (!v) return NULL;
+    if (wh_json_typeof(v) != WH_JSON_STRING) return wh_json_text(v, p);
+    s = wh_json_string(v);
+    return s.len ? apr_pstrmemdup(p, s.data, s.len) : "";
+}
+
+static void add_secret(gathering *g, const char *id, const char *data, apr_size_t len)
+{
+    webhook_secret *secret = apr_pcalloc(g->p, sizeof(*secret));
+
+    secret->id = id ? id : apr_itoa(g->p, g->secrets->nelts + 1);
+    secret->data = (const unsigned char *)data;
+    secret->len = len;
+    APR_ARRAY_PUSH(g->secrets, webhook_secret *) = secret;
+}
+
+static void add_option(gathering *g, const char *name, const char *value)
+{
+    webhook_option *o = apr_array_push(g->options);
+    o->name = name;
+    o->value = value;
+}
+
+/* A value back as JSON text, for keys that are JSON themselves */
+static void write_json(wh_buf *b, const wh_json_value *v, apr_pool_t *p)
+{
+    const wh_json_value *member;
+    webhook_slice s;
+    apr_size_t i;
+    const char *name;
+    void *iter = NULL;
+
+    switch (wh_json_typeof(v)) {
+    case WH_JSON_STRING:
+        s = wh_json_string(v);
+        wh_json_put_string(b, s.data, s.len);
+        break;
+    case WH_JSON_ARRAY:
+        wh_buf_adds(b, "[");
+        for (i = 0; i < wh_json_size(v); i++) {
+            if (i) wh_buf_adds(b, ",");
+            write_json(b, wh_json_at(v, i), p);
+        }
+        wh_buf_adds(b, "]");
+        break;
+    case WH_JSON_OBJECT:
+        wh_buf_adds(b, "{");
+        while ((member = wh_json_next(v, &iter, &name)) != NULL) {
+            wh_json_put_name(b, name);
+            write_json(b, member, p);
+        }
+        wh_buf_adds(b, "}");
+        break;
+    default:
+        wh_buf_adds(b, wh_json_text(v, p) ? wh_json_text(v, p) : "null");
+        break;
+    }
+}
+
+static void add_json_secret(gathering *g, const char *id, const wh_json_value *v)
+{
+    wh_buf b;
+
+    wh_buf_init(&b, g->p, 512);
+    write_json(&b, v, g->p);
+    add_secret(g, id, b.data, b.len);
+}
+
+static int find_role(const char *name, member_role *out)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (strcmp(roles[i].name, name) == 0) {
+            *out = roles[i].role;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static const char *gather(gathering *g, const wh_json_value *key);
+
+/* The id and user members belong to the secret beside them. */
+static const char *gather_object(gathering *g, const wh_json_value *key)
+{
+    const wh_json_value *private_key = wh_json_get(key, "private_key");
+    const char *id = private_key ? text_of(wh_json_get(key, "public_key"), g->p) : NULL, *user = NULL, *name, *err;
+    const wh_json_value *v;
+    void *iter = NULL;
+    member_role role;
+
+    if (wh_json_get(key, "kty") || (wh_json_get(key, "keys") && wh_json_typeof(wh_json_get(key, "keys")) == WH_JSON_ARRAY
+                                    && wh_json_get(wh_json_at(wh_json_get(key, "keys"), 0), "kty"))) {
+        add_json_secret(g, NULL, key);
+        return NULL;
+    }
+    while ((v = wh_json_next(key, &iter, &name)) != NULL) {
+        if (!find_role(name, &role)) continue;
+        if (role == ROLE_ID && !id) id = text_of(v, g->p);
+        if (role == ROLE_USER) user = text_of(v, g->p);
+    }
+    iter = NULL;
+    while ((v = wh_json_next(key, &iter, &name)) != NULL) {
+        const char *text = text_of(v, g->p);
+        if (strcmp(name, "public_key") == 0) {
+            if (!private_key && text) add_secret(g, id, text, strlen(text));
+            continue;
+        }
+        if (!find_role(name, &role)) {
+            wh_buf list;
+            apr_size_t k;
+            const char *option = name;
+            char *copy;
+            if (strcmp(name, "no_digest") == 0) {
+                add_option(g, "body-digest", text && strcmp(text, "true") == 0 ? "off" : "required");
+                continue;
+            }
+            for (k = 0; k < sizeof(renamed) / sizeof(renamed[0]); k++) {
+                if (strcmp(renamed[k].member, name) == 0) option = renamed[k].option;
+            }
+            copy = apr_pstrdup(g->p, option);
+            for (k = 0; copy[k]; k++) {
+                if (copy[k] == '_') copy[k] = '-';
+            }
+            if (wh_json_typeof(v) == WH_JSON_ARRAY) {
+                wh_buf_init(&list, g->p, 128);
+                for (k = 0; k < wh_json_size(v); k++) {
+                    const char *item = text_of(wh_json_at(v, k), g->p);
+                    wh_buf_addf(&list, "%s%s", k ? "," : "", item ? item : "");
+                }
+                text = wh_json_size(v) ? list.data : "none";
+            }
+            if (text) add_option(g, copy, text);
+            continue;
+        }
+        if (role == ROLE_MAP || (role == ROLE_SECRET && !text)) {
+            const char *member;
+            void *at = NULL;
+            if (wh_json_typeof(v) == WH_JSON_OBJECT) {
+                const wh_json_value *one;
+                while ((one = wh_json_next(v, &at, &member)) != NULL) {
+                    const char *t = text_of(one, g->p);
+                    if (t) add_secret(g, member, t, strlen(t));
+                    else add_json_secret(g, member, one);
+                }
+            } else if ((err = gather(g, v)) != NULL) {
+                return err;
+            }
+        } else if (role == ROLE_JWK) {
+            if (text) add_secret(g, id, text, strlen(text));
+            else add_json_secret(g, id, v);
+        } else if (text && (role == ROLE_SECRET || role == ROLE_NAMED_SECRET)) {
+            if (user) text = apr_pstrcat(g->p, user, ":", text, NULL);
+            add_secret(g, role == ROLE_NAMED_SECRET ? name : id, text, strlen(text));
+        } else if (text && (role == ROLE_BASE64 || role == ROLE_HEX)) {
+            wh_encoding enc = role == ROLE_HEX ? WH_ENC_HEX : WH_ENC_BASE64;
+            apr_size_t max = wh_decoded_max(enc, strlen(text)), len;
+            unsigned char *room = apr_palloc(g->p, max + 1);
+            if (wh_decode(enc, WH_DECODE_UNPADDED, text, strlen(text), room, max, &len) != APR_SUCCESS) {
+                return apr_psprintf(g->p, "key.%s is not well formed", name);
+            }
+            add_secret(g, id, (const char *)room, len);
+        }
+    }
+    return NULL;
+}
+
+static const char *gather(gathering *g, const wh_json_value *key)
+{
+    const char *text, *err;
+    apr_size_t i;
+
+    if (!key || wh_json_typeof(key) == WH_JSON_NULL) return NULL;
+    switch (wh_json_typeof(key)) {
+    case WH_JSON_STRING:
+        text = text_of(key, g->p);
+        add_secret(g, NULL, text, strlen(text));
+        return NULL;
+    case WH_JSON_ARRAY:
+        for (i = 0; i < wh_json_size(key); i++) {
+            if ((err = gather(g, wh_json_at(key, i))) != NULL) return err;
+        }
+        return NULL;
+    case WH_JSON_OBJECT:
+        return gather_object(g, key);
+    default:
+        return "key is neither a string, a list nor an object";
+    }
+}
+
+static apr_table_t *read_headers(const wh_json_value *headers, apr_pool_t *p)
+{
+    apr_table_t *table = apr_table_make(p, 10);
+    const wh_json_value *v;
+    const char *name;
+    void *iter = NULL;
+    apr_size_t k;
+
+    while (headers && (v = wh_json_next(headers, &iter, &name)) != NULL) {
+        if (wh_json_typeof(v) == WH_JSON_ARRAY) {
+            for (k = 0; k < wh_json_size(v); k++) apr_table_addn(table, name, text_of(wh_json_at(v, k), p));
+        } else {
+            const char *text = text_of(v, p);
+            if (text) apr_table_addn(table, name, text);
+        }
+    }
+    return table;
+}
+
+static const char *read_body(webhook_slice *out, const wh_json_value *v, apr_pool_t *p)
+{
+    webhook_slice text = wh_json_string(v);
+    apr_size_t max = wh_decoded_max(WH_ENC_BASE64, text.len);
+    unsigned char *room = apr_palloc(p, max + 1);
+
+    out->data = (const char *)room;
+    out->len = 0;
+    if (!v || text.len == 0) return NULL;
+    return wh_decode(WH_ENC_BASE64, 0, text.data, text.len, room, max, &out->len) == APR_SUCCESS ? NULL : "body is not base64";
+}
+
+const char *wh_vector_prepare(wh_vector *out, const wh_json_value *record, apr_pool_t *p)
+{
+    gathering g;
+    const char *name = text_of(wh_json_get(record, "provider"), p), *url = text_of(wh_json_get(record, "url"), p), *now, *err, *host;
+    int i;
+
+    memset(out, 0, sizeof(*out));
+    out->record = record;
+    out->id = text_of(wh_json_get(record, "id"), p);
+    if (!out->id) return "a record has no id";
+    if (!name || !url) return "provider or url is missing";
+    if ((out->provider = wh_verifier_builtin(name)) == NULL) return apr_psprintf(p, "there is no scheme \"%s\"", name);
+    g.p = p;
+    g.secrets = apr_array_make(p, 2, sizeof(webhook_secret *));
+    g.options = apr_array_make(p, 4, sizeof(webhook_option));
+    if ((err = gather(&g, wh_json_get(record, "key"))) != NULL) return err;
+    if ((err = out->provider->configure(&out->verifier, out->provider, g.options, p, p)) != NULL) return err;
+    for (i = 0; i < g.secrets->nelts; i++) {
+        webhook_secret *secret = APR_ARRAY_IDX(g.secrets, i, webhook_secret *);
+        if ((err = out->provider->prepare(out->verifier, secret, p)) != NULL) return apr_psprintf(p, "secret %s %s", secret->id, err);
+    }
+    out->secrets.count = g.secrets->nelts;
+    out->secrets.list = (const webhook_secret *const *)g.secrets->elts;
+
+    out->request.method = text_of(wh_json_get(record, "method"), p);
+    if (!out->request.method) out->request.method = "POST";
+    out->request.url = url;
+    host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    out->request.uri = host + strcspn(host, "/?");
+    if (*out->request.uri != '/') out->request.uri = apr_pstrcat(p, "/", out->request.uri, NULL);
+    out->request.query = strchr(out->request.uri, '?');
+    if (out->request.query) out->request.query++;
+    out->request.headers = read_headers(wh_json_get(record, "headers"), p);
+    now = text_of(wh_json_get(record, "now"), p);
+    out->request.now = now ? apr_time_from_sec(apr_strtoi64(now, NULL, 10)) : apr_time_now();
+    return read_body(&out->request.body, wh_json_get(record, "body"), p);
+}
+
+static const char *read_file(webhook_slice *out, const char *file, apr_pool_t *p)
+{
+    apr_file_t *f;
+    apr_finfo_t info;
+    char *room;
+    apr_status_t rv = apr_file_open(&f, file, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_FPROT_OS_DEFAULT, p);
+    char why[120];
+
+    if (rv == APR_SUCCESS) rv = apr_file_info_get(&info, APR_FINFO_SIZE, f);
+    if (rv != APR_SUCCESS) return apr_psprintf(p, "%s: %s", file, apr_strerror(rv, why, sizeof(why)));
+    if (info.size > MAX_FILE) return apr_psprintf(p, "%s is larger than 64 MiB", file);
+    room = apr_palloc(p, (apr_size_t)info.size + 1);
+    rv = apr_file_read_full(f, room, (apr_size_t)info.size, &out->len);
+    apr_file_close(f);
+    out->data = room;
+    return rv == APR_SUCCESS || info.size == 0 ? NULL : apr_psprintf(p, "%s: %s", file, apr_strerror(rv, why, sizeof(why)));
+}
+
+const char *wh_vectors_load(const wh_json_value **list, const char *file, apr_pool_t *p)
+{
+    webhook_slice text;
+    wh_json *doc;
+    wh_json_error jerr;
+    const char *err = read_file(&text, file, p);
+
+    if (err) return err;
+    if (wh_json_parse(&doc, text, p, &jerr) != APR_SUCCESS) {
+        return apr_psprintf(p, "%s: not JSON (%s at byte %" APR_SIZE_T_FMT ")", file, jerr.reason, jerr.offset);
+    }
+    *list = wh_json_root(doc);
+    return wh_json_typeof(*list) == WH_JSON_ARRAY ? NULL : apr_psprintf(p, "%s: expected an array of records", file);
+}
+
+int wh_vectors_run(const char *file, apr_file_t *out, const char **error, apr_pool_t *p)
+{
+    const wh_json_value *list;
+    apr_pool_t *scratch;
+    apr_size_t i;
+    int rc = 0;
+
+    if ((*error = wh_vectors_load(&list, file, p)) != NULL) return 2;
+    apr_pool_create(&scratch, p);
+    for (i = 0; i < wh_json_size(list); i++) {
+        wh_vector v;
+        webhook_verdict verdict;
+        webhook_reply reply;
+        int replied;
+        const char *err;
+
+        apr_pool_clear(scratch);
+        err = wh_vector_prepare(&v, wh_json_at(list, i), scratch);
+        if (err) {
+            apr_file_printf(out, "%s refused unusable: %s\n", v.id ? v.id : "?", err);
+            rc = 2;
+            continue;
+        }
+        wh_verify_request(v.provider, v.verifier, &v.secrets, &v.request, &verdict, &reply, &replied, scratch);
+        if (verdict.status == 200) apr_file_printf(out, "%s accepted\n", v.id);
+        else apr_file_printf(out, "%s refused %s\n", v.id, verdict.reason);
+    }
+    apr_pool_destroy(scratch);
+    return rc;
+}

@@ -120,6 +120,26 @@ WebhookGate On
 EOF
 bad 'a verifier beside, not around', "<Location /ho>\nWebhookVerify none\nWebhookGate On\n</Location>\n<Location /hooks>\nWebhookMethods PUT\n</Location>",
     5, '<Location /hooks> without a verifier';
+bad 'a verifier just beside: /h/ is not /h', <<'EOF', 5, 'WebhookGate On without a verifier';
+<Location /h/>
+WebhookVerify none
+WebhookGate On
+</Location>
+<Location /h>
+WebhookGate On
+</Location>
+EOF
+bad 'a verifier in a pattern that looks like a path', <<'EOF', 6, 'WebhookGate On without a verifier';
+<Location ~ "/h(/a|/b)">
+WebhookVerify none
+WebhookName x
+WebhookGate On
+</Location>
+<Location "/h(/a|/b)/c">
+WebhookGate On
+</Location>
+EOF
+good 'a gate in a condition inside a verified place', "<Location /h>\nWebhookVerify none\n<If true>\nWebhookGate On\n</If>\n</Location>\nWebhookStore sqlite:x.db";
 bad 'a gate for the whole server without a verifier', 'WebhookGate On', 1, 'WebhookGate On without a verifier';
 bad 'a virtual host is named', <<'EOF', 3, 'WH0129: virtual host www.example.org:8080, ';
 <VirtualHost *:8080>
@@ -352,8 +372,15 @@ my ($api) = @{ $dump->{handlers} };
 is_deeply [@$api{qw(name type timeout concurrency)}], ['api', 'upstream', '7s', 4], 'the handler';
 is_deeply $api->{retry}, { first => '2s', factor => 300, cap => '6h', within => '1h' }, 'its retries';
 is_deeply [map { $_->{name} } grep { !$_->{path} } @{ $dump->{endpoints} }], ['idle'], 'an endpoint that no place uses is listed';
-($rc, $out) = run_command($srv->command('-t', '-D', 'DUMP_CONFIG'));
-unlike $out, qr/WebhookSecret.*\bid=b\b/, 'an inline secret is not in httpd\'s tree of the configuration either';
+$srv->write_conf("<Location /h>\nWebhookVerify meta verify-token=$CANARY\nWebhookSecret file:good.key\nWebhookGate On\n</Location>");
+is $srv->dump_json->{endpoints}[0]{options}[0], 'verify-token=***', 'an option that is a secret is shown by name';
+SKIP: {
+    skip 'no mod_info', 2 if !defined have_module('info');
+    my $info = WebhookTest::Server->new(name => 'info', modules => ['info'], conf => section('WebhookGate On') =~ s/file:good.key/$CANARY/r);
+    ($rc, $out) = $info->config_test('-D', 'DUMP_CONFIG');
+    like $out, qr/WebhookSecret \(not shown\)/, 'mod_info shows that there is a secret';
+    unlike $out, qr/\Q$CANARY\E/, 'but not an inline one';
+}
 
 # ---- .htaccess ----
 

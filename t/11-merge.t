@@ -76,6 +76,17 @@ WebhookAnswer 207 text/plain server
     WebhookDeliver file:out/g.jsonl
 </Location>
 
+<Location "/z/in">
+    WebhookAnswer 203 text/plain in
+    WebhookMethods PUT
+</Location>
+<Location "/z">
+    SetHandler    webhook
+    WebhookVerify github
+    WebhookSecret id=a file:a.key
+    WebhookAnswer 201 text/plain z
+</Location>
+
 <VirtualHost 127.0.0.1:@PORT:vhost@>
     ServerName v.example.org
     WebhookBodyLimit 32
@@ -107,7 +118,7 @@ sub at {
 sub answers {
     my ($res, $status, $body, $endpoint, $key, $name) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
-    is join(' ', $res->status, $res->content, $res->header('X-Endpoint') // '', $res->header('X-Key') // ''), "$status $body $endpoint $key", $name;
+    is join(' ', $res->status, $res->body, $res->header('X-Endpoint') // '', $res->header('X-Key') // ''), "$status $body $endpoint $key", $name;
 }
 
 # ---- nested locations ----
@@ -125,6 +136,8 @@ is at('/a/b/c', $C, bytes => 1000)->status, 208, 'its own limit counts';
 is at('/a/b/c', $C, bytes => 1001)->status, 413, 'and not beyond';
 is at('/a/b/c', $C, method => 'PUT')->status, 208, 'methods come from two levels up';
 answers at('/a/d', $A), 207, 'server', $a, 'a', 'a place with rules of its own';
+
+answers at('/z/in', $A, method => 'PUT'), 201, 'z', 'localhost/z', 'a', 'of two locations the one written later wins, as everywhere in httpd';
 
 # ---- the use of an endpoint ----
 
@@ -160,7 +173,7 @@ is at('/v', $V)->status, 404, 'the main server has nothing of the virtual host\'
 
 # ---- rules are whole records ----
 
-my %want = (a => 6, d => 1, e => 8, own => 2, g => 1);
+my %want = (a => 8, d => 1, e => 8, own => 2, g => 1);
 sub lines_in { my $n = () = lines($srv->path("out/$_[0].jsonl")); return $n }
 wait_for { !grep { lines_in($_) < $want{$_} } keys %want } 60;
 is lines_in($_), $want{$_}, "out/$_.jsonl has what the rules in force there sent" for sort keys %want;
@@ -171,6 +184,7 @@ my %by = map { ("$_->{server} $_->{path}" => $_) } grep { $_->{path} } @{ $srv->
 is $by{'localhost /a/u'}{name}, 'e', 'dump: the endpoint used';
 is_deeply $by{'localhost /a/u'}{methods}, [qw(POST PUT)], 'dump: methods of the enclosing place';
 is $by{'localhost /a/b/c'}{answer}{status}, 208, 'dump: an answer from the place around';
+is $by{'localhost /z/in'}{answer}{status}, 201, 'dump: the location written later';
 is $by{'v.example.org /v'}{body_limit}, 32, 'dump: the virtual host\'s limit';
 is $by{'v.example.org /a/b'}{name}, 'localhost/a', 'dump: a verifier of the main server';
 done_testing;

@@ -113,17 +113,14 @@ static int is_directive(const wh_section *section, const char *name)
 static int is_place(const wh_section *section)
 {
     return (is_directive(section, "<Location") || is_directive(section, "<Directory")) && section->conf->path && section->conf->path[0] == '/'
-           && !strpbrk(section->conf->path, "*?[");
+           && !strpbrk(section->conf->path, "*?[") && section->container->args[strspn(section->container->args, " \t\"'")] != '~';
 }
 
 static int path_encloses(const char *outer, const char *inner)
 {
     apr_size_t n = strlen(outer);
 
-    while (n && outer[n - 1] == '/') {
-        n--;
-    }
-    return !strncmp(outer, inner, n) && (inner[n] == '/' || inner[n] == '\0' || n == 0);
+    return !strncmp(outer, inner, n) && (outer[n - 1] == '/' || inner[n] == '/' || inner[n] == '\0');
 }
 
 /* What httpd surely merges below `inner`: a shorter path of the same kind, or the section it is written in. */
@@ -308,19 +305,23 @@ static void resolve_use(check *k, const wh_section *section)
     c->flat = wh_merge_dir_conf(k->pconf, used, c);
 }
 
-static int by_path(const void *a, const void *b)
+/*
+ * httpd's order: directories by their depth, locations as they are written, those of the main server first. So a location that is written
+ * behind another counts more, though its path be shorter.
+ */
+static int goes_before(const wh_section *x, const wh_section *y)
 {
-    const wh_section *x = *(const wh_section *const *)a, *y = *(const wh_section *const *)b;
-    apr_size_t n = x->conf->path ? strlen(x->conf->path) : 0, m = y->conf->path ? strlen(y->conf->path) : 0;
-
-    return n < m ? -1 : n > m;
+    if (is_directive(x, "<Directory") && is_directive(y, "<Directory") && strlen(x->conf->path) != strlen(y->conf->path)) {
+        return strlen(x->conf->path) < strlen(y->conf->path);
+    }
+    return !x->server->is_virtual && y->server->is_virtual;
 }
 
 static void make_effective(check *k, wh_section *section)
 {
     wh_dir_conf *base = ap_get_module_config(section->server->lookup_defaults, &webhook_module);
-    apr_array_header_t *outer;
-    int i;
+    apr_array_header_t *order;
+    int i, n;
 
     if (is_endpoint(section)) {
         section->effective = section->conf;
@@ -330,20 +331,22 @@ static void make_effective(check *k, wh_section *section)
     if (!section->container) {
         return;
     }
-    outer = apr_array_make(k->ptemp, 4, sizeof(wh_section *));
+    order = apr_array_make(k->ptemp, 4, sizeof(wh_section *));
     for (i = 0; i < k->g->sections->nelts; i++) {
         wh_section *other = APR_ARRAY_IDX(k->g->sections, i, wh_section *);
-        if (encloses(other, section)) {
-            APR_ARRAY_PUSH(outer, wh_section *) = other;
+        if (other != section && !encloses(other, section)) {
+            continue;
         }
+        APR_ARRAY_PUSH(order, wh_section *) = other;
+        for (n = order->nelts - 1; n > 0 && goes_before(other, APR_ARRAY_IDX(order, n - 1, wh_section *)); n--) {
+            APR_ARRAY_IDX(order, n, wh_section *) = APR_ARRAY_IDX(order, n - 1, wh_section *);
+        }
+        APR_ARRAY_IDX(order, n, wh_section *) = other;
     }
-    if (outer->nelts) {
-        qsort(outer->elts, (apr_size_t)outer->nelts, (apr_size_t)outer->elt_size, by_path);
+    for (i = 0; i < order->nelts; i++) {
+        base = wh_merge_dir_conf(k->pconf, base, APR_ARRAY_IDX(order, i, wh_section *)->conf);
     }
-    for (i = 0; i < outer->nelts; i++) {
-        base = wh_merge_dir_conf(k->pconf, base, APR_ARRAY_IDX(outer, i, wh_section *)->conf);
-    }
-    section->effective = wh_merge_dir_conf(k->pconf, base, section->conf);
+    section->effective = base;
 }
 
 /* ---- 3. handlers ---- */

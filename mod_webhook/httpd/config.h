@@ -209,14 +209,8 @@ apr_size_t wh_conf_body_memory(const wh_server_conf *sc);     /* 64 KiB */
 apr_interval_time_t wh_conf_window(const wh_dir_conf *c);     /* max(24 h, twice the scheme's window) */
 int wh_conf_answer_status(const wh_dir_conf *c);              /* own, else the scheme's, else 202 */
 
-/* ---- directives.c, containers.c ---- */
+/* ---- directives.c, containers.c; their own business is in directives.h ---- */
 extern const command_rec wh_directives[];
-/** <WebhookEndpoint name> and <WebhookHandler name>. */
-const char *wh_endpoint_section(cmd_parms *cmd, void *mconfig, const char *arg);
-const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg);
-/** WebhookSend and WebhookRetry, inside <WebhookHandler>. */
-const char *wh_set_send(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
-const char *wh_set_retry(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 /** Make a handler of type and target; file targets are resolved against ServerRoot. @return NULL or an error text */
 const char *wh_conf_define_handler(wh_handler_def **out, const char *name, const char *type, const char *target,
                                    const apr_array_header_t *options, apr_pool_t *pconf, apr_pool_t *ptemp);

@@ -4,7 +4,7 @@
  * mod_authn_core's <AuthnProviderAlias> does, and keeps the one record of ours in it. Directives of other modules would go into that
  * vector too and be lost: "Require ip" in an endpoint would protect nothing. They are refused.
  */
-#include "httpd/config.h"
+#include "httpd/directives.h"
 
 #include "ap_provider.h"
 #include "apr_lib.h"

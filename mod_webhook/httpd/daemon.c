@@ -34,7 +34,7 @@
 APLOG_USE_MODULE(webhook);
 
 #define RETAINED_KEY "mod_webhook"
-/* A sentinel that lived this long was healthy: the next death starts the back-off anew. */
+/* A sentinel that lived this long was healthy, and so was one under which anything was delivered: back-off is for those that cannot work. */
 #define HEALTHY_LIFE apr_time_from_sec(30)
 
 /* How long a sentinel may take to leave after SIGTERM; on a stop it waits for the dispatchers meanwhile. */
@@ -174,8 +174,9 @@ static void start_sentinel(wh_global *g, wh_retained *kept)
     sentinel_baton *b;
     sigset_t all, before;
     pid_t httpd_pid = getpid(), pid;
+    uint64_t attempts = wh_counters_attempts(g->counters, g->auths->nelts, g->handlers->nelts);
 
-    if (kept->sentinel_born && now - kept->sentinel_born < HEALTHY_LIFE) {
+    if (kept->sentinel_born && now - kept->sentinel_born < HEALTHY_LIFE && attempts == kept->attempts) {
         unsigned n = kept->quick_deaths < 6 ? kept->quick_deaths : 6;
         kept->quick_deaths++;
         delay = n ? apr_time_from_sec((apr_time_t)1 << (n - 1)) : 0; /* 0 1 2 4 8 16 32 s */
@@ -184,6 +185,7 @@ static void start_sentinel(wh_global *g, wh_retained *kept)
         kept->quick_deaths = 0;
     }
     kept->sentinel_born = now;
+    kept->attempts = attempts;
 
     /* Everything is blocked before the fork: a SIGTERM that comes before the sentinel waits for it stays pending, and httpd's handlers
      * never run in the child. */

@@ -27,6 +27,7 @@ typedef struct wh_retained {
     int started;              /* the pipes exist */
     unsigned quick_deaths;    /* sentinels that died soon after their start, in a row */
     apr_time_t sentinel_born; /* monotonic */
+    uint64_t attempts;        /* wh_counters_attempts() at that time */
     void *counters;           /* mapping, kept while the layout stays the same */
     apr_size_t counters_size;
     char counters_path[256];  /* its file, "" when anonymous */

@@ -5,7 +5,7 @@
  *
  * None has an OR_ bit and each setter refuses .htaccess itself: AllowOverrideList would let a name through whatever its bits say.
  */
-#include "httpd/config.h"
+#include "httpd/directives.h"
 
 #include "ap_provider.h"
 #include "apr_lib.h"
@@ -64,25 +64,18 @@ static const char *enter(cmd_parms *cmd, wh_dir_conf *c)
     return NULL;
 }
 
-/* What a server-wide setter does first. */
-static const char *enter_main(cmd_parms *cmd)
-{
-    return ap_check_cmd_context(cmd, GLOBAL_ONLY);
-}
-
 static const char *twice(const cmd_parms *cmd, const char *file, int line)
 {
     return apr_psprintf(cmd->pool, "%s is given twice in one section (first at %s:%d)", cmd->cmd->name, file, line);
 }
 
-/* The unquoted words behind a directive as options. */
-static const char *options_of(cmd_parms *cmd, apr_array_header_t **options, int argc, char *const argv[])
+const char *wh_cmd_options(cmd_parms *cmd, apr_array_header_t **options, int argc, char *const argv[])
 {
     const char *err = wh_options_split(options, argc, (const char *const *)argv, cmd->pool);
     return err ? apr_pstrcat(cmd->pool, cmd->cmd->name, ": ", err, NULL) : NULL;
 }
 
-static const char *size_of(cmd_parms *cmd, const char *arg, apr_int64_t min, apr_int64_t max, apr_int64_t *out)
+const char *wh_cmd_size(cmd_parms *cmd, const char *arg, apr_int64_t min, apr_int64_t max, apr_int64_t *out)
 {
     if (wh_parse_size(arg, out) != APR_SUCCESS || *out < min || *out > max) {
         return apr_psprintf(cmd->pool, "%s cannot be \"%s\" (expected a size such as 64K, 25M or 1G, from %s to %s)", cmd->cmd->name, arg,
@@ -91,7 +84,7 @@ static const char *size_of(cmd_parms *cmd, const char *arg, apr_int64_t min, apr
     return NULL;
 }
 
-static const char *duration_of(cmd_parms *cmd, const char *what, const char *arg, apr_interval_time_t min, apr_interval_time_t max,
+const char *wh_cmd_duration(cmd_parms *cmd, const char *what, const char *arg, apr_interval_time_t min, apr_interval_time_t max,
                                apr_interval_time_t *out)
 {
     if (wh_parse_duration(arg, out) != APR_SUCCESS || *out < min || *out > max) {
@@ -142,11 +135,32 @@ const char *wh_conf_provider_names(const char *group, apr_pool_t *p)
 
 /* ---- what makes an endpoint ---- */
 
+int wh_cmd_is_sensitive(const char *name)
+{
+    return strcmp(name, "pending-secret") != 0 && (strstr(name, "secret") || strstr(name, "token") || strstr(name, "password"));
+}
+
+/*
+ * Secrets written into the configuration itself are taken out of httpd's tree: mod_info shows that to whoever may see the page.
+ */
+static void hide_arguments(cmd_parms *cmd)
+{
+    char *args = apr_pstrdup(cmd->pool, "(not shown)");
+    union { const char *in; char *out; } shown;
+
+    shown.in = cmd->directive->args;
+    if (shown.out) {
+        OPENSSL_cleanse(shown.out, strlen(shown.out));
+    }
+    cmd->directive->args = args;
+}
+
 static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
 {
     wh_dir_conf *c = mconfig;
     const char *err = enter(cmd, c);
     wh_auth *auth;
+    int i;
 
     if (err) {
         return err;
@@ -168,7 +182,7 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
         return apr_psprintf(cmd->pool, WH_D_VERIFY ": scheme \"%s\" is unknown (allowed: %s)", argv[0],
                             wh_conf_provider_names(WEBHOOK_VERIFIER_GROUP, cmd->temp_pool));
     }
-    if ((err = options_of(cmd, &auth->options, argc - 1, argv + 1)) != NULL) {
+    if ((err = wh_cmd_options(cmd, &auth->options, argc - 1, argv + 1)) != NULL) {
         return err;
     }
     if ((err = auth->provider->configure(&auth->verifier, auth->provider, auth->options, cmd->pool, cmd->temp_pool)) != NULL) {
@@ -176,11 +190,16 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
     }
     auth->traits = auth->provider->traits(auth->verifier);
     c->auth = auth;
+    for (i = 0; i < auth->options->nelts; i++) {
+        if (wh_cmd_is_sensitive(APR_ARRAY_IDX(auth->options, i, webhook_option).name)) {
+            hide_arguments(cmd);
+            break;
+        }
+    }
     return NULL;
 }
 
-/* Behind "kind:"; NULL if the word does not begin so. */
-static const char *behind(const char *word, const char *kind)
+const char *wh_cmd_behind(const char *word, const char *kind)
 {
     apr_size_t n = strlen(kind);
     return strncmp(word, kind, n) == 0 ? word + n : NULL;
@@ -190,11 +209,11 @@ static const char *secret_option(cmd_parms *cmd, wh_secret_spec *spec, const cha
 {
     const char *value;
 
-    if ((value = behind(word, "id=")) != NULL) {
+    if ((value = wh_cmd_behind(word, "id=")) != NULL) {
         spec->id = value;
         return name_of(cmd, "the id of a secret", value);
     }
-    if ((value = behind(word, "from=")) != NULL || (value = behind(word, "until=")) != NULL) {
+    if ((value = wh_cmd_behind(word, "from=")) != NULL || (value = wh_cmd_behind(word, "until=")) != NULL) {
         apr_time_t *t = *word == 'f' ? &spec->from : &spec->until;
         if (wh_parse_time(value, strlen(value), t) != APR_SUCCESS || *t <= 0) {
             return apr_psprintf(cmd->pool, WH_D_SECRET ": \"%s\" is not a time (expected RFC 3339, such as 2027-01-31T00:00:00Z)", word);
@@ -204,27 +223,11 @@ static const char *secret_option(cmd_parms *cmd, wh_secret_spec *spec, const cha
     return apr_pstrcat(cmd->pool, WH_D_SECRET ": one of the words before the secret is not an option (allowed: id=, from=, until=)", NULL);
 }
 
-/*
- * Secrets written into the configuration itself are taken out of httpd's tree: mod_info shows that to whoever may see the page.
- * The literal stays in memory until check_config has copied it.
- */
-static void hide_arguments(cmd_parms *cmd)
-{
-    char *args = apr_pstrdup(cmd->pool, "(not shown)");
-    union { const char *in; char *out; } shown;
-
-    shown.in = cmd->directive->args;
-    if (shown.out) {
-        OPENSSL_cleanse(shown.out, strlen(shown.out));
-    }
-    cmd->directive->args = args;
-}
-
 static const char *secret_source(cmd_parms *cmd, wh_secret_spec *spec, const char *word)
 {
     const char *rest;
 
-    if ((rest = behind(word, "file:")) != NULL) {
+    if ((rest = wh_cmd_behind(word, "file:")) != NULL) {
         spec->path = *rest ? ap_server_root_relative(cmd->pool, rest) : NULL;
         if (!spec->path) {
             return WH_D_SECRET ": file: needs the path of a file";
@@ -232,16 +235,16 @@ static const char *secret_source(cmd_parms *cmd, wh_secret_spec *spec, const cha
         spec->spec = apr_pstrcat(cmd->pool, "file:", spec->path, NULL);
         return NULL;
     }
-    if ((rest = behind(word, "env:")) != NULL) {
+    if ((rest = wh_cmd_behind(word, "env:")) != NULL) {
         spec->spec = word;
         return *rest ? NULL : WH_D_SECRET ": env: needs the name of a variable";
     }
-    if ((rest = behind(word, "exec:")) != NULL) {
+    if ((rest = wh_cmd_behind(word, "exec:")) != NULL) {
         spec->spec = word;
         return *rest == '/' ? NULL : WH_D_SECRET ": exec: needs the absolute path of a program, and its arguments if any, in one pair of quotes";
     }
     spec->spec = "inline";
-    spec->literal = behind(word, "inline:") ? behind(word, "inline:") : word;
+    spec->literal = wh_cmd_behind(word, "inline:") ? wh_cmd_behind(word, "inline:") : word;
     hide_arguments(cmd);
     if (spec->literal == word) {
         /* "flie:/etc/key" taken as a literal would only show as signatures that never match */
@@ -491,14 +494,14 @@ static const char *set_body_limit(cmd_parms *cmd, void *mconfig, const char *arg
 {
     wh_dir_conf *c = mconfig;
     const char *err = enter(cmd, c);
-    return err ? err : size_of(cmd, arg, 1, 1024 * 1024 * 1024, &c->body_limit);
+    return err ? err : wh_cmd_size(cmd, arg, 1, 1024 * 1024 * 1024, &c->body_limit);
 }
 
 static const char *set_body_timeout(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     wh_dir_conf *c = mconfig;
     const char *err = enter(cmd, c);
-    return err ? err : duration_of(cmd, "the time", arg, apr_time_from_msec(100), apr_time_from_sec(3600), &c->body_timeout);
+    return err ? err : wh_cmd_duration(cmd, "the time", arg, apr_time_from_msec(100), apr_time_from_sec(3600), &c->body_timeout);
 }
 
 /* ---- what is answered ---- */
@@ -553,104 +556,10 @@ static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how
     if (!option) {
         return NULL;
     }
-    if ((window = behind(option, "window=")) == NULL || i == WH_DUPLICATES_OFF) {
+    if ((window = wh_cmd_behind(option, "window=")) == NULL || i == WH_DUPLICATES_OFF) {
         return apr_psprintf(cmd->pool, WH_D_DUPLICATES ": \"%s\" is not possible (allowed: window=, with answer and reject)", option);
     }
-    return duration_of(cmd, "window=", window, apr_time_from_sec(1), (apr_interval_time_t)366 * 86400 * APR_USEC_PER_SEC, &c->window);
-}
-
-/* ---- the server ---- */
-
-static const webhook_store_provider *lookup_store(void *baton, const char *name)
-{
-    (void)baton;
-    return ap_lookup_provider(WEBHOOK_STORE_GROUP, name, WEBHOOK_PROVIDER_VERSION);
-}
-
-static const char *set_store(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
-{
-    wh_global *g = wh_conf_global(cmd->server);
-    const char *err = enter_main(cmd), *path, *text;
-    wh_store_spec *spec;
-
-    (void)mconfig;
-    if (err) {
-        return err;
-    }
-    if (g->store_set) {
-        return WH_D_STORE " is given twice: there is one store";
-    }
-    if (argc < 1) {
-        return WH_D_STORE " takes sqlite:PATH and its options, or none";
-    }
-    g->store_set = 1;
-    if (!ap_cstr_casecmp(argv[0], "none")) {
-        g->store_none = 1;
-        return argc == 1 ? NULL : WH_D_STORE " none has no options";
-    }
-    if ((err = options_of(cmd, &g->store_options, argc - 1, argv + 1)) != NULL) {
-        return err;
-    }
-    text = argv[0];
-    if ((path = behind(text, "sqlite:")) != NULL && *path) {
-        text = apr_pstrcat(cmd->pool, "sqlite:", ap_server_root_relative(cmd->pool, path), NULL);
-    }
-    if ((err = wh_store_configure(&spec, text, g->store_options, lookup_store, NULL, cmd->pool, cmd->temp_pool)) != NULL) {
-        return apr_pstrcat(cmd->pool, WH_D_STORE ": ", err, NULL);
-    }
-    g->store_spec = spec;
-    return NULL;
-}
-
-static const char *set_body_memory(cmd_parms *cmd, void *mconfig, const char *arg)
-{
-    wh_server_conf *sc = ap_get_module_config(cmd->server->module_config, &webhook_module);
-    const char *err = ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT);
-
-    (void)mconfig;
-    return err ? err : size_of(cmd, arg, 1024, 64 * 1024 * 1024, &sc->body_memory);
-}
-
-static const char *set_log(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
-{
-    wh_global *g = wh_conf_global(cmd->server);
-    const char *err = enter_main(cmd), *value;
-    int i;
-
-    (void)mconfig;
-    if (err) {
-        return err;
-    }
-    if (g->log_target) {
-        return WH_D_LOG " is given twice: there is one delivery log";
-    }
-    if (argc < 1 || !*argv[0] || !strcmp(argv[0], "|")) {
-        return WH_D_LOG " takes a file or \"|program\", then headers and body=SIZE if wanted";
-    }
-    g->log_target = *argv[0] == '|' ? argv[0] : ap_server_root_relative(cmd->pool, argv[0]);
-    for (i = 1; i < argc; i++) {
-        if (!ap_cstr_casecmp(argv[i], "headers")) {
-            g->log.with_headers = 1;
-        }
-        else if ((value = behind(argv[i], "body=")) != NULL) {
-            if (wh_parse_size(value, &g->log.body_max) != APR_SUCCESS || g->log.body_max > 1024 * 1024) {
-                return apr_psprintf(cmd->pool, WH_D_LOG ": body= cannot be \"%s\" (expected a size up to 1M)", value);
-            }
-        }
-        else {
-            return apr_psprintf(cmd->pool, WH_D_LOG ": \"%s\" is not an option (allowed: headers, body=SIZE)", argv[i]);
-        }
-    }
-    return NULL;
-}
-
-static const char *set_drain(cmd_parms *cmd, void *mconfig, const char *arg)
-{
-    const char *err = enter_main(cmd);
-
-    (void)mconfig;
-    return err ? err : duration_of(cmd, "the time", arg, apr_time_from_sec(1), apr_time_from_sec(7 * 86400),
-                                   &wh_conf_global(cmd->server)->drain_max);
+    return wh_cmd_duration(cmd, "window=", window, apr_time_from_sec(1), (apr_interval_time_t)366 * 86400 * APR_USEC_PER_SEC, &c->window);
 }
 
 /* Inside sections and, as defaults for them, in a server. */
@@ -676,9 +585,9 @@ const command_rec wh_directives[] = {
     AP_INIT_TAKE_ARGV(WH_D_SEND, wh_set_send, NULL, ACCESS_CONF, "where the handler sends deliveries: type, target, options"),
     AP_INIT_TAKE_ARGV(WH_D_RETRY, wh_set_retry, NULL, ACCESS_CONF, "when the handler tries again: first= factor= cap= within="),
 
-    AP_INIT_TAKE_ARGV(WH_D_STORE, set_store, NULL, RSRC_CONF, "where deliveries are kept: sqlite:PATH and options, or none"),
-    AP_INIT_TAKE1(WH_D_BODY_MEMORY, set_body_memory, NULL, RSRC_CONF, "bytes of a body kept in memory before a temporary file is used"),
-    AP_INIT_TAKE_ARGV(WH_D_LOG, set_log, NULL, RSRC_CONF, "the delivery log: a file or \"|program\", headers, body=SIZE"),
-    AP_INIT_TAKE1(WH_D_DRAIN_TIMEOUT, set_drain, NULL, RSRC_CONF, "how long attempts may go on after a graceful restart"),
+    AP_INIT_TAKE_ARGV(WH_D_STORE, wh_set_store, NULL, RSRC_CONF, "where deliveries are kept: sqlite:PATH and options, or none"),
+    AP_INIT_TAKE1(WH_D_BODY_MEMORY, wh_set_body_memory, NULL, RSRC_CONF, "bytes of a body kept in memory before a temporary file is used"),
+    AP_INIT_TAKE_ARGV(WH_D_LOG, wh_set_log, NULL, RSRC_CONF, "the delivery log: a file or \"|program\", headers, body=SIZE"),
+    AP_INIT_TAKE1(WH_D_DRAIN_TIMEOUT, wh_set_drain, NULL, RSRC_CONF, "how long attempts may go on after a graceful restart"),
     { NULL }
 };

@@ -14,6 +14,7 @@
  * No secret is in it, and no file of one was read for it: any user who can read the configuration can have it.
  */
 #include "httpd/daemon.h"
+#include "httpd/directives.h"
 
 #include "ap_listen.h"
 #include "apr_strings.h"
@@ -25,12 +26,6 @@
 
 #include "core/json.h"
 #include "core/units.h"
-
-/* Words that may carry a secret of the sender's making (verify-token=...) are shown by name alone. */
-static int is_sensitive(const char *name)
-{
-    return strcmp(name, "pending-secret") != 0 && (strstr(name, "secret") || strstr(name, "token") || strstr(name, "password"));
-}
 
 static void comma(wh_buf *b)
 {
@@ -79,7 +74,7 @@ static void put_options(wh_buf *b, const apr_array_header_t *options)
     wh_buf_adds(b, "[");
     for (i = 0; options && i < options->nelts; i++) {
         const webhook_option *o = &APR_ARRAY_IDX(options, i, webhook_option);
-        put_word(b, apr_pstrcat(b->pool, o->name, "=", is_sensitive(o->name) ? "***" : o->value, NULL));
+        put_word(b, apr_pstrcat(b->pool, o->name, "=", wh_cmd_is_sensitive(o->name) ? "***" : o->value, NULL));
     }
     wh_buf_adds(b, "]");
 }

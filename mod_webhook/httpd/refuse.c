@@ -252,7 +252,7 @@ static void refused_by_httpd(wh_req *wq, int status)
         return;
     }
     if (status == HTTP_FORBIDDEN || status == HTTP_UNAUTHORIZED) {
-        refuse(wq, WH_REFUSAL_FORBIDDEN, status, wh_refusal_table[WH_REFUSAL_FORBIDDEN].code, "by authorization", 0);
+        refuse(wq, WH_REFUSAL_FORBIDDEN, status, wh_refusal_table[WH_REFUSAL_FORBIDDEN].code, "by another module", 0);
     }
     else if (wq->body_read && !wq->body.complete) {
         refusal = status == HTTP_REQUEST_ENTITY_TOO_LARGE ? WH_REFUSAL_BODY_TOO_LARGE

@@ -124,16 +124,9 @@ static pid_t fork_dispatcher(wh_global *g, wh_retained *kept, pid_t httpd_pid, i
     return pid;
 }
 
-/* Attempts ended so far, over all handlers: what grows when a dispatcher does its work. 0 without counters. */
-static uint64_t attempts_ended(wh_counters *c)
+static uint64_t attempts_ended(const wh_global *g)
 {
-    uint64_t sum = 0;
-    uint32_t i;
-
-    for (i = 0; c && i < c->handler_count; i++) {
-        sum += __atomic_load_n(&wh_counters_handler(c, (int)i)->attempts, __ATOMIC_RELAXED);
-    }
-    return sum;
+    return wh_counters_attempts(g->counters, g->auths->nelts, g->handlers->nelts);
 }
 
 /*
@@ -206,7 +199,7 @@ void wh_sentinel_main(wh_global *g, wh_retained *kept, pid_t httpd_pid, apr_inte
         _exit(1);
     }
     if (!back_off) {
-        ended = attempts_ended(g->counters);
+        ended = attempts_ended(g);
         dispatcher = fork_dispatcher(g, kept, httpd_pid, lifeline);
         born = wh_monotonic();
         if (dispatcher < 0) {
@@ -231,7 +224,7 @@ void wh_sentinel_main(wh_global *g, wh_retained *kept, pid_t httpd_pid, apr_inte
                 if (is_readable(kept->life[0], 0)) {
                     leave(kept, lifeline[1]);
                 }
-                back_off = next_back_off(back_off, wh_monotonic() - born, attempts_ended(g->counters) != ended);
+                back_off = next_back_off(back_off, wh_monotonic() - born, attempts_ended(g) != ended);
                 ap_log_error(APLOG_MARK, APLOG_WARNING, 0, g->main_server,
                              "WH0415: the dispatcher ended (%s %d), starting it again in %" APR_TIME_T_FMT " ms",
                              WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
@@ -240,7 +233,7 @@ void wh_sentinel_main(wh_global *g, wh_retained *kept, pid_t httpd_pid, apr_inte
             continue;
         }
         if (sig == 0 && dispatcher < 0) {
-            ended = attempts_ended(g->counters);
+            ended = attempts_ended(g);
             dispatcher = fork_dispatcher(g, kept, httpd_pid, lifeline);
             born = wh_monotonic();
             if (dispatcher < 0) {

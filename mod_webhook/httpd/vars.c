@@ -136,6 +136,8 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r)
     if (!wq->headers_in) {
         wq->headers_in = apr_table_copy(r->pool, r->headers_in);
     }
+    /* Once more: MergeTrailers lets a chunked body add headers behind our back. */
+    wh_vars_remove_spoofed(r);
     apr_table_setn(r->headers_in, "X-Webhook-Verified", proven(wq) ? "1" : "0");
     apr_table_setn(r->headers_in, "X-Webhook-Endpoint", wq->auth->name);
     apr_table_setn(r->headers_in, "X-Webhook-Delivery-Id", wq->id);

@@ -351,11 +351,16 @@ int wh_req_verify(wh_req *wq)
     }
     wq->request.body = wq->body.data;
     secrets = wh_secrets_now(auth, wq->now, r->pool);
-    if (auth->traits->needs_secret && (!secrets || secrets->count == 0)) {
-        return wh_refuse(wq, WH_REFUSAL_SECRET_UNAVAILABLE, "no secret of this endpoint is valid now");
-    }
     memset(&wq->verdict, 0, sizeof(wq->verdict));
-    auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, r->pool);
+    if (auth->traits->needs_secret && (!secrets || secrets->count == 0)) {
+        wq->verdict.status = HTTP_SERVICE_UNAVAILABLE;
+        wq->verdict.reason = wh_refusal_table[WH_REFUSAL_SECRET_UNAVAILABLE].code;
+        wq->verdict.detail = "no secret of this endpoint is valid now";
+    }
+    else {
+        auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, r->pool);
+    }
+    /* Whatever the verdict: some handshakes are unsigned, and some bring the secret. */
     if (auth->provider->handshake
         && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool)) {
         wq->state = WH_HANDSHAKE;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * directives.h: what the files with directives share. Private to httpd/: directives.c, server_directives.c, containers.c, dump.c.
+ * Error texts are from cmd->pool, name the directive, what was given and what is allowed.
+ */
+#ifndef WH_HTTPD_DIRECTIVES_H
+#define WH_HTTPD_DIRECTIVES_H
+
+#include "httpd/config.h"
+
+/** Words "name=value" as options. @return NULL or an error text */
+const char *wh_cmd_options(cmd_parms *cmd, apr_array_header_t **options, int argc, char *const argv[]);
+/** A size or duration within bounds. @param what names the value in the message. @return NULL or an error text */
+const char *wh_cmd_size(cmd_parms *cmd, const char *arg, apr_int64_t min, apr_int64_t max, apr_int64_t *out);
+const char *wh_cmd_duration(cmd_parms *cmd, const char *what, const char *arg, apr_interval_time_t min, apr_interval_time_t max,
+                            apr_interval_time_t *out);
+/** What follows "kind:" or "name=" in a word; NULL if it does not begin so. */
+const char *wh_cmd_behind(const char *word, const char *kind);
+/** Whether an option of a scheme may carry a secret of the sender's making (verify-token=...): shown by name alone. */
+int wh_cmd_is_sensitive(const char *name);
+
+/* server_directives.c */
+const char *wh_set_store(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+const char *wh_set_body_memory(cmd_parms *cmd, void *mconfig, const char *arg);
+const char *wh_set_log(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+const char *wh_set_drain(cmd_parms *cmd, void *mconfig, const char *arg);
+
+/* containers.c */
+/** <WebhookEndpoint name> and <WebhookHandler name>. */
+const char *wh_endpoint_section(cmd_parms *cmd, void *mconfig, const char *arg);
+const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg);
+/** WebhookSend and WebhookRetry, inside <WebhookHandler>. */
+const char *wh_set_send(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+const char *wh_set_retry(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+
+#endif

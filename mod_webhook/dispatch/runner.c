@@ -317,7 +317,9 @@ static void __attribute__((noreturn)) fail_exec(int failure, unsigned step)
 static void __attribute__((noreturn)) exec_program(const wh_runner_job *job, const int fds[3], int failure, pid_t runner)
 {
     const wh_runner_command *c = job->command;
-    struct sigaction dfl;
+    /* What the kernel takes, all zero whatever its layout: SIG_DFL, no flags, no mask. The C library's sigaction() keeps two signals for
+     * itself, and posix_spawn() of some parent may have left those ignored. */
+    static const unsigned char dfl[256];
     sigset_t none;
     int i;
 
@@ -326,10 +328,8 @@ static void __attribute__((noreturn)) exec_program(const wh_runner_job *job, con
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != runner)
         _exit(127);
-    memset(&dfl, 0, sizeof(dfl));
-    dfl.sa_handler = SIG_DFL;
     for (i = 1; i < NSIG; i++)
-        (void)sigaction(i, &dfl, NULL);
+        (void)syscall(SYS_rt_sigaction, i, dfl, NULL, (size_t)(NSIG - 1) / 8);
     for (i = 0; i < 3; i++) {
         if (dup2(fds[i], i) < 0)
             fail_exec(failure, STEP_PIPE);
@@ -465,12 +465,26 @@ static void collect(state *s)
     }
 }
 
+/* Left unreaped until its group is dealt with: as long as the zombie is there, the group's number cannot be somebody else's. */
+static void notice_exit(state *s, int64_t now)
+{
+    siginfo_t si;
+
+    si.si_pid = 0;
+    if (s->exited || waitid(P_PID, (id_t)s->pid, &si, WEXITED | WNOHANG | WNOWAIT) != 0 || si.si_pid != s->pid)
+        return;
+    s->exited = 1;
+    s->collect_until = now + COLLECT_USEC;
+    close_end(&s->in);
+}
+
 static void hear(state *s, int64_t now)
 {
     uint32_t ms;
     ssize_t n = recv(FD_CONTROL, &ms, sizeof(ms), MSG_DONTWAIT);
 
     if (n == (ssize_t)sizeof(ms)) {
+        notice_exit(s, now); /* one that has just ended by itself keeps its result */
         s->record.stopped |= !s->exited;
         end_program(s, now, (int64_t)ms * 1000);
     } else if (n >= 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -516,16 +530,9 @@ static int supervise(state *s, const sigset_t *waiting)
     int64_t now = clock_usec();
     struct pollfd pfd[4];
     struct timespec ts;
-    siginfo_t si;
     int n = 0, in_at = -1, out_at = -1, failure_at = -1;
 
-    si.si_pid = 0;
-    /* Left unreaped until its group is dealt with: as long as the zombie is there, the group's number cannot be somebody else's. */
-    if (!s->exited && waitid(P_PID, (id_t)s->pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == s->pid) {
-        s->exited = 1;
-        s->collect_until = now + COLLECT_USEC;
-        close_end(&s->in);
-    }
+    notice_exit(s, now);
     if (s->exited && s->failure < 0 && (s->abandoned || s->out < 0 || now >= s->collect_until))
         return 0;
     if (s->abandoned && now >= s->give_up_at)

@@ -337,7 +337,7 @@ static int match_public(wh_vctx *c, const wh_message *m, const wh_key **keys, in
 static int match_message(wh_vctx *c, const wh_key **keys, int n_keys, int *hit)
 {
     const webhook_verifier *v = c->v;
-    wh_message *m = apr_palloc(c->p, sizeof(*m));
+    wh_message *m = wh_message_room(v->message, c->p);
     const char *url = v->message->uses_url ? wh_ctx_url(c) : NULL;
     const char *other = url && v->url_ports ? wh_url_other_port(url, c->p) : NULL;
     int round, found;

@@ -249,11 +249,7 @@ static const char *render(wh_vctx *c, const apr_array_header_t *parts, const wh_
         } else {
             unsigned char md[EVP_MAX_MD_SIZE];
             const wh_alg *alg = APR_ARRAY_IDX(c->v->algorithms, 0, wh_named_alg).alg;
-            wh_message *m = apr_palloc(c->p, sizeof(*m));
-            m->count = 1;
-            m->pieces[0].kind = WH_PIECE_DATA;
-            m->pieces[0].data = s;
-            if (!key || alg->kind != WH_ALG_DIGEST || !wh_mac_one(key, alg->digest, m, md)) return NULL;
+            if (!key || alg->kind != WH_ALG_DIGEST || !wh_mac_one(key, alg->digest, wh_message_of(s, c->p), md)) return NULL;
             wh_buf_adds(&b, wh_encode(part->encoding, md, wh_digest_size(alg->digest), c->p));
         }
     }

@@ -4,6 +4,7 @@
  * which components must be covered; a body that is not empty must be covered through a digest that is recomputed here.
  */
 #include "verify/scheme.h"
+#include "verify/sfield.h"
 
 #include <apr_lib.h>
 #include <string.h>
@@ -29,82 +30,6 @@ typedef struct input {
     webhook_slice sig; /* decoded */
 } input;
 
-/* ---- as much of Structured Fields (RFC 8941) as these headers need ---- */
-
-static void skip_ows(const char **s)
-{
-    while (**s == ' ' || **s == '\t') (*s)++;
-}
-
-static int is_key_start(char ch)
-{
-    return (ch >= 'a' && ch <= 'z') || ch == '*';
-}
-
-static const char *take_key(const char **s, apr_pool_t *p)
-{
-    const char *start = *s;
-
-    if (!is_key_start(**s)) return NULL;
-    while (is_key_start(**s) || apr_isdigit(**s) || **s == '_' || **s == '-' || **s == '.') (*s)++;
-    return apr_pstrmemdup(p, start, (apr_size_t)(*s - start));
-}
-
-static const char *take_string(const char **s, apr_pool_t *p)
-{
-    const char *in = *s;
-    char *out, *at;
-
-    if (*in++ != '"') return NULL;
-    out = at = apr_palloc(p, strlen(in) + 1);
-    for (; *in && *in != '"'; in++) {
-        if (*in == '\\' && *++in != '"' && *in != '\\') return NULL;
-        if ((unsigned char)*in < 0x20 || (unsigned char)*in > 0x7e) return NULL;
-        *at++ = *in;
-    }
-    if (*in != '"') return NULL;
-    *at = '\0';
-    *s = in + 1;
-    return out;
-}
-
-/* :base64: */
-static int take_bytes(const char **s, webhook_slice *out, apr_pool_t *p)
-{
-    const char *end;
-    apr_size_t max;
-    unsigned char *room;
-
-    if (**s != ':' || (end = strchr(*s + 1, ':')) == NULL) return 0;
-    max = wh_decoded_max(WH_ENC_BASE64, (apr_size_t)(end - *s - 1));
-    if (max > 4096) return 0;
-    room = apr_palloc(p, max + 1);
-    out->data = (const char *)room;
-    if (wh_decode(WH_ENC_BASE64, 0, *s + 1, (apr_size_t)(end - *s - 1), room, max, &out->len) != APR_SUCCESS) return 0;
-    *s = end + 1;
-    return 1;
-}
-
-/* One parameter behind ';'. A string value is decoded, an integer or token returned as text, a bare name gives "". */
-static const char *take_param(const char **s, const char **name, apr_pool_t *p)
-{
-    const char *start;
-
-    (*s)++;
-    while (**s == ' ') (*s)++;
-    if ((*name = take_key(s, p)) == NULL) return NULL;
-    if (**s != '=') return "";
-    (*s)++;
-    if (**s == '"') return take_string(s, p);
-    if (**s == ':') {
-        webhook_slice bytes;
-        return take_bytes(s, &bytes, p) ? "" : NULL;
-    }
-    start = *s;
-    while (apr_isalnum(**s) || (**s && strchr("!#$%&'*+-.^_`|~:/?", **s))) (*s)++;
-    return *s > start ? apr_pstrmemdup(p, start, (apr_size_t)(*s - start)) : NULL;
-}
-
 static int parse_components(input *in, const char **s, apr_pool_t *p)
 {
     int i;
@@ -119,9 +44,9 @@ static int parse_components(input *in, const char **s, apr_pool_t *p)
         comp = &in->components[in->n_components];
         memset(comp, 0, sizeof(*comp));
         start = *s;
-        if ((comp->name = take_string(s, p)) == NULL || !*comp->name) return 0;
+        if ((comp->name = wh_sf_string(s, p)) == NULL || !*comp->name) return 0;
         while (**s == ';') {
-            const char *value = take_param(s, &name, p);
+            const char *value = wh_sf_param(s, &name, p);
             /* sf, key, bs, tr and req change what is signed: not understood, so not accepted */
             if (!value || strcmp(name, "name") != 0 || strcmp(comp->name, "@query-param") != 0 || comp->param_name) return 0;
             comp->param_name = value;
@@ -151,7 +76,7 @@ static int parse_seconds(const char *text, apr_time_t *out)
 static int parse_input_params(input *in, const char **s, apr_pool_t *p)
 {
     while (**s == ';') {
-        const char *name, *value = take_param(s, &name, p);
+        const char *name, *value = wh_sf_param(s, &name, p);
         if (!value) return 0;
         if (strcmp(name, "created") == 0) {
             if (in->has_created || !parse_seconds(value, &in->created)) return 0;
@@ -207,13 +132,13 @@ static int parse_inputs(wh_vctx *c, const char *text, input *list)
     const char *s = text;
     int n = 0, i;
 
-    skip_ows(&s);
+    wh_sf_skip(&s);
     while (*s) {
         input *in = &list[n];
         const char *start;
         if (n == MAX_SIGNATURES) return -1;
         memset(in, 0, sizeof(*in));
-        if ((in->label = take_key(&s, c->p)) == NULL || *s++ != '=') return -1;
+        if ((in->label = wh_sf_key(&s, c->p)) == NULL || *s++ != '=') return -1;
         start = s;
         if (!parse_components(in, &s, c->p) || !parse_input_params(in, &s, c->p)) return -1;
         in->params = apr_pstrmemdup(c->p, start, (apr_size_t)(s - start));
@@ -221,10 +146,10 @@ static int parse_inputs(wh_vctx *c, const char *text, input *list)
             if (strcmp(list[i].label, in->label) == 0) return -1;
         }
         n++;
-        skip_ows(&s);
+        wh_sf_skip(&s);
         if (!*s) break;
         if (*s++ != ',') return -1;
-        skip_ows(&s);
+        wh_sf_skip(&s);
         if (!*s) return -1;
     }
     return n;
@@ -234,20 +159,20 @@ static int parse_signatures(wh_vctx *c, const char *text, input *list, int n)
 {
     const char *s = text, *label;
 
-    skip_ows(&s);
+    wh_sf_skip(&s);
     while (*s) {
         webhook_slice bytes;
         int i;
-        if ((label = take_key(&s, c->p)) == NULL || *s++ != '=' || !take_bytes(&s, &bytes, c->p)) return 0;
+        if ((label = wh_sf_key(&s, c->p)) == NULL || *s++ != '=' || !wh_sf_bytes(&s, &bytes, c->p)) return 0;
         for (i = 0; i < n; i++) {
             if (strcmp(list[i].label, label) != 0) continue;
             if (list[i].sig.data) return 0;
             list[i].sig = bytes;
         }
-        skip_ows(&s);
+        wh_sf_skip(&s);
         if (!*s) break;
         if (*s++ != ',') return 0;
-        skip_ows(&s);
+        wh_sf_skip(&s);
         if (!*s) return 0;
     }
     return 1;
@@ -393,11 +318,11 @@ static int check_content_digest(wh_vctx *c, const input *in)
         }
         return 1;
     }
-    for (skip_ows(&s); *s;) {
+    for (wh_sf_skip(&s); *s;) {
         webhook_slice bytes;
         unsigned char md[EVP_MAX_MD_SIZE];
         int d;
-        if ((key = take_key(&s, c->p)) == NULL || *s++ != '=' || !take_bytes(&s, &bytes, c->p)) {
+        if ((key = wh_sf_key(&s, c->p)) == NULL || *s++ != '=' || !wh_sf_bytes(&s, &bytes, c->p)) {
             return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "content-digest is not well formed");
         }
         d = strcmp(key, "sha-256") == 0 ? WH_SHA256 : strcmp(key, "sha-512") == 0 ? WH_SHA512 : -1;
@@ -408,10 +333,10 @@ static int check_content_digest(wh_vctx *c, const input *in)
                 return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "the body does not match content-digest");
             }
         }
-        skip_ows(&s);
+        wh_sf_skip(&s);
         if (!*s) break;
         if (*s++ != ',') return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "content-digest is not well formed");
-        skip_ows(&s);
+        wh_sf_skip(&s);
     }
     return strong ? 1 : wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "content-digest has neither sha-256 nor sha-512");
 }
@@ -438,7 +363,7 @@ static int check_input(wh_vctx *c, const input *in, const wh_named_alg **alg)
     const webhook_verifier *v = c->v;
     int i;
 
-    if (!in->sig.data) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "there is no signature labelled %s", in->label);
+    if (!in->sig.data) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "there is no signature for a label of Signature-Input");
     *alg = &APR_ARRAY_IDX(v->algorithms, 0, wh_named_alg);
     if (in->alg) {
         *alg = NULL;
@@ -502,14 +427,11 @@ static int verify_input(wh_vctx *c, const input *in, const webhook_secrets *secr
     c->keyid_text = NULL;
     if (!wh_keys_usable(c, secrets, &keys, &n_keys)) return 0;
     if ((base = signature_base(c, in, &missing)) == NULL) {
-        return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s is signed but not there", missing);
+        return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "a component the signature covers is not there");
     }
     text.data = base;
     text.len = strlen(base);
-    m = apr_palloc(c->p, sizeof(*m));
-    m->count = 1;
-    m->pieces[0].kind = WH_PIECE_DATA;
-    m->pieces[0].data = text;
+    m = wh_message_of(text, c->p);
     for (k = 0; k < n_keys; k++) {
         /* A signature that names its key is checked with that key alone. */
         if (in->keyid && strcmp(in->keyid, keys[k]->id) != 0) continue;
@@ -560,6 +482,7 @@ const char *wh_httpsig_sign(const webhook_verifier *v, const wh_key *key, const 
     input *in = apr_pcalloc(p, sizeof(*in));
     unsigned char md[EVP_MAX_MD_SIZE], *sig = md;
     apr_size_t len = wh_digest_size(alg->digest);
+    webhook_slice msg;
     wh_buf b;
     int i;
 
@@ -589,15 +512,11 @@ const char *wh_httpsig_sign(const webhook_verifier *v, const wh_key *key, const 
     if (v->tag) wh_buf_addf(&b, ";tag=\"%s\"", v->tag);
     in->params = b.data;
     if ((base = signature_base(c, in, &missing)) == NULL) return apr_psprintf(p, "%s cannot be signed", missing);
+    msg.data = base;
+    msg.len = strlen(base);
     if (alg->kind == WH_ALG_DIGEST) {
-        wh_message *m = apr_palloc(p, sizeof(*m));
-        m->count = 1;
-        m->pieces[0].kind = WH_PIECE_DATA;
-        m->pieces[0].data.data = base;
-        m->pieces[0].data.len = strlen(base);
-        if (!wh_mac_one(key, alg->digest, m, md)) return "the signature could not be made";
+        if (!wh_mac_one(key, alg->digest, wh_message_of(msg, p), md)) return "the signature could not be made";
     } else {
-        webhook_slice msg = { base, strlen(base) };
         if ((err = wh_private_sign(key, alg, v, msg, &sig, &len, p)) != NULL) return err;
     }
     apr_table_setn(headers, "Signature-Input", apr_pstrcat(p, label, "=", in->params, NULL));

@@ -301,10 +301,7 @@ void wh_jwt_verify(wh_vctx *c, const webhook_secrets *secrets)
     c->claims = t.claims; /* not believed yet: only the key id may come from them */
     c->kid = t.kid;
     if (!wh_keys_usable(c, secrets, &keys, &n_keys)) return;
-    m = apr_palloc(c->p, sizeof(*m));
-    m->count = 1;
-    m->pieces[0].kind = WH_PIECE_DATA;
-    m->pieces[0].data = t.signing;
+    m = wh_message_of(t.signing, c->p);
     for (k = 0; k < n_keys; k++) {
         int ok = 0;
         if (!key_applies(&t, keys[k])) continue;

@@ -84,9 +84,9 @@ int wh_alg_fits_key(const wh_alg *alg, const wh_key *key)
     }
 }
 
-static apr_status_t free_mac(void *data)
+static apr_status_t free_md_ctx(void *data)
 {
-    EVP_MAC_CTX_free(data);
+    EVP_MD_CTX_free(data);
     return APR_SUCCESS;
 }
 
@@ -127,30 +127,53 @@ static unsigned char *secret_room(apr_size_t len, apr_pool_t *p)
 
 /* ---- symmetric ---- */
 
+/* State of a digest after one block of key XOR pad */
+static EVP_MD_CTX *keyed_state(const EVP_MD *md, const unsigned char *key, apr_size_t len, unsigned char pad, apr_pool_t *p)
+{
+    unsigned char block[128];
+    apr_size_t i, size = (apr_size_t)EVP_MD_get_block_size(md);
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok = ctx && size <= sizeof(block) && len <= size;
+
+    memset(block, pad, sizeof(block));
+    for (i = 0; ok && i < len; i++) block[i] ^= key[i];
+    ok = ok && EVP_DigestInit_ex2(ctx, md, NULL) == 1 && EVP_DigestUpdate(ctx, block, size) == 1;
+    OPENSSL_cleanse(block, sizeof(block));
+    if (!ok) {
+        EVP_MD_CTX_free(ctx);
+        return NULL;
+    }
+    apr_pool_cleanup_register(p, ctx, free_md_ctx, apr_pool_cleanup_null); /* freeing cleanses the state */
+    return ctx;
+}
+
 static const char *mac_contexts(const webhook_verifier *v, wh_key *key, apr_pool_t *p)
 {
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    int i, failed = mac == NULL;
+    int i;
 
-    for (i = 0; !failed && i < v->algorithms->nelts; i++) {
+    for (i = 0; i < v->algorithms->nelts; i++) {
         const wh_alg *alg = APR_ARRAY_IDX(v->algorithms, i, wh_named_alg).alg;
-        OSSL_PARAM params[2];
-        EVP_MAC_CTX *ctx;
+        const EVP_MD *md = v->md[alg->digest];
+        unsigned char hashed[EVP_MAX_MD_SIZE];
+        const unsigned char *raw = key->raw;
+        apr_size_t len = key->raw_len;
 
-        if (alg->kind != WH_ALG_DIGEST || key->mac[alg->digest]) continue;
-        params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(apr_uintptr_t)wh_digest_name(alg->digest), 0);
-        params[1] = OSSL_PARAM_construct_end();
-        ctx = EVP_MAC_CTX_new(mac);
-        if (!ctx || EVP_MAC_init(ctx, key->raw, key->raw_len, params) != 1) {
-            EVP_MAC_CTX_free(ctx);
-            failed = 1;
-            break;
+        if (alg->kind != WH_ALG_DIGEST || key->inner[alg->digest]) continue;
+        if (md && len > (apr_size_t)EVP_MD_get_block_size(md)) { /* RFC 2104 section 2: longer keys are hashed first */
+            if (!wh_hash_bytes(v, alg->digest, raw, len, hashed)) md = NULL;
+            raw = hashed;
+            len = wh_digest_size(alg->digest);
         }
-        apr_pool_cleanup_register(p, ctx, free_mac, apr_pool_cleanup_null);
-        key->mac[alg->digest] = ctx;
+        if (md) {
+            key->inner[alg->digest] = keyed_state(md, raw, len, 0x36, p);
+            key->outer[alg->digest] = keyed_state(md, raw, len, 0x5c, p);
+        }
+        OPENSSL_cleanse(hashed, sizeof(hashed));
+        if (!key->inner[alg->digest] || !key->outer[alg->digest]) {
+            return "cannot be used: the cryptographic library refuses HMAC with this digest";
+        }
     }
-    EVP_MAC_free(mac); /* the contexts hold it */
-    return failed ? "cannot be used: the cryptographic library refuses HMAC with this digest" : NULL;
+    return NULL;
 }
 
 static const char *set_raw(const webhook_verifier *v, wh_key *key, const unsigned char *data, apr_size_t len, apr_pool_t *p)

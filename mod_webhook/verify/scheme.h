@@ -52,7 +52,8 @@ typedef struct wh_key {
     const unsigned char *raw;   /* symmetric key bytes, NULL for public keys */
     apr_size_t raw_len;
     unsigned char token_hash[32];          /* SHA-256 of raw, for tokens */
-    EVP_MAC_CTX *mac[WH_DIGEST_COUNT];     /* HMAC initialised with the key, for the digests the scheme uses */
+    /* HMAC (RFC 2104) after the key's block, for the digests the scheme uses: two states to copy are half the work of an EVP_MAC_CTX */
+    EVP_MD_CTX *inner[WH_DIGEST_COUNT], *outer[WH_DIGEST_COUNT];
     EVP_PKEY *pkey;
     EVP_PKEY_CTX *vctx[2 * WH_DIGEST_COUNT]; /* verify contexts made ready: [digest] PKCS#1 or ECDSA, [COUNT + digest] PSS */
     int has_private;
@@ -127,7 +128,7 @@ typedef struct wh_piece {
 
 typedef struct wh_message {
     int count;
-    wh_piece pieces[WH_TEMPLATE_MAX_PARTS * 4];
+    wh_piece *pieces;
 } wh_message;
 
 /* ---- claims and further conditions ---- */
@@ -338,7 +339,10 @@ int wh_deny(wh_vctx *c, wh_refusal refusal, const char *fmt, ...) __attribute__(
 int wh_signatures_collect(wh_vctx *c);
 int wh_fields_parse(wh_vctx *c, webhook_slice value, char separator, int spaces);
 
-/* template.c: @return 1, or 0 after wh_deny */
+/* template.c: room for what a template resolves to, and a message that is one run of bytes */
+wh_message *wh_message_room(const wh_template *t, apr_pool_t *p);
+wh_message *wh_message_of(webhook_slice bytes, apr_pool_t *p);
+/* @return 1, or 0 after wh_deny */
 int wh_template_resolve(wh_vctx *c, const wh_template *t, wh_message *m);
 /** The resolved message as one run of bytes. */
 webhook_slice wh_message_join(const wh_message *m, const wh_key *key, apr_pool_t *p);

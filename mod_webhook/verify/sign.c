@@ -114,7 +114,7 @@ static const char *sign_message(wh_vctx *c, const wh_key *key, apr_table_t *head
     const wh_alg *alg = APR_ARRAY_IDX(v->algorithms, v->syntax == WH_SYN_METHOD && v->algorithms->nelts > 1 ? 1 : 0, wh_named_alg).alg;
     unsigned char md[EVP_MAX_MD_SIZE], *sig = md;
     apr_size_t len = wh_digest_size(alg->digest);
-    wh_message *m = apr_palloc(c->p, sizeof(*m));
+    wh_message *m = wh_message_room(v->message, c->p);
     int i;
 
     if (!name || v->items) return apr_psprintf(c->p, "the signature of this scheme is at %s, not in a header", loc->text);
@@ -199,11 +199,7 @@ const char *wh_jwt_sign(wh_vctx *c, const wh_key *key, const char *sender_id, co
                             wh_encode(WH_ENC_BASE64URL, (const unsigned char *)body.data, body.len, c->p), NULL);
     text.len = strlen(text.data);
     if (alg->alg->kind == WH_ALG_DIGEST) {
-        wh_message *m = apr_palloc(c->p, sizeof(*m));
-        m->count = 1;
-        m->pieces[0].kind = WH_PIECE_DATA;
-        m->pieces[0].data = text;
-        if (!wh_mac_one(key, alg->alg->digest, m, md)) return "the signature could not be made";
+        if (!wh_mac_one(key, alg->alg->digest, wh_message_of(text, c->p), md)) return "the signature could not be made";
     } else if ((err = wh_private_sign(key, alg->alg, v, text, &sig, &len, c->p)) != NULL) {
         return err;
     }

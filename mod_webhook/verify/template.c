@@ -112,6 +112,26 @@ const char *wh_template_compile(wh_template **out, const char *text, apr_pool_t 
     return NULL;
 }
 
+wh_message *wh_message_room(const wh_template *t, apr_pool_t *p)
+{
+    wh_message *m = apr_palloc(p, sizeof(*m));
+
+    m->count = 0;
+    m->pieces = apr_palloc(p, (apr_size_t)(4 * t->count + 1) * sizeof(wh_piece)); /* literal, before, value, after */
+    return m;
+}
+
+wh_message *wh_message_of(webhook_slice bytes, apr_pool_t *p)
+{
+    wh_message *m = apr_palloc(p, sizeof(*m));
+
+    m->count = 1;
+    m->pieces = apr_palloc(p, sizeof(wh_piece));
+    m->pieces[0].kind = WH_PIECE_DATA;
+    m->pieces[0].data = bytes;
+    return m;
+}
+
 static void add(wh_message *m, const char *data, apr_size_t len)
 {
     wh_piece *piece;
@@ -180,7 +200,7 @@ int wh_template_resolve(wh_vctx *c, const wh_template *t, wh_message *m)
 
 int wh_template_text(wh_vctx *c, const wh_template *t, webhook_slice *out)
 {
-    wh_message *m = apr_palloc(c->p, sizeof(*m));
+    wh_message *m = wh_message_room(t, c->p);
     wh_found why = WH_FOUND;
 
     if (resolve(c, t, m, &why)) return 0;
@@ -239,15 +259,15 @@ int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m,
 
 int wh_mac_one(const wh_key *key, wh_digest d, const wh_message *m, unsigned char out[EVP_MAX_MD_SIZE])
 {
-    EVP_MAC_CTX *ctx = key->mac[d] ? EVP_MAC_CTX_dup(key->mac[d]) : NULL;
-    size_t len = 0;
-    int i, ok = ctx != NULL;
+    EVP_MD_CTX *ctx = key->inner[d] ? EVP_MD_CTX_new() : NULL;
+    int i, ok = ctx && EVP_MD_CTX_copy_ex(ctx, key->inner[d]) == 1;
 
     for (i = 0; ok && i < m->count; i++) {
         webhook_slice s = piece_bytes(&m->pieces[i], key);
-        ok = EVP_MAC_update(ctx, (const unsigned char *)s.data, s.len) == 1;
+        ok = EVP_DigestUpdate(ctx, s.data, s.len) == 1;
     }
-    if (ok) ok = EVP_MAC_final(ctx, out, &len, EVP_MAX_MD_SIZE) == 1 && len == wh_digest_size(d);
-    EVP_MAC_CTX_free(ctx);
+    ok = ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1 && EVP_MD_CTX_copy_ex(ctx, key->outer[d]) == 1
+         && EVP_DigestUpdate(ctx, out, wh_digest_size(d)) == 1 && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
+    EVP_MD_CTX_free(ctx);
     return ok;
 }

@@ -212,5 +212,6 @@ int main(void)
     test_options();
     test_secrets();
     test_traits();
+    apr_pool_destroy(p);
     return tap_done();
 }

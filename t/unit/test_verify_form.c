@@ -104,5 +104,6 @@ int main(void)
     apr_pool_create(&p, NULL);
     test_form();
     test_multipart();
+    apr_pool_destroy(p);
     return tap_done();
 }

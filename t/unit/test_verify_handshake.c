@@ -207,5 +207,6 @@ int main(void)
     test_unverified();
     test_oracle();
     test_delivered_secret();
+    apr_pool_destroy(p);
     return tap_done();
 }

@@ -166,5 +166,6 @@ int main(void)
     apr_pool_create(&p, NULL);
     test_tokens();
     test_httpsig();
+    apr_pool_destroy(p);
     return tap_done();
 }

@@ -389,5 +389,6 @@ int main(int argc, char **argv)
         }
         is_int(missing, 0, "every preset was put to the test");
     }
+    apr_pool_destroy(p);
     return tap_done();
 }

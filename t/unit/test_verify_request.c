@@ -350,5 +350,6 @@ int main(void)
     test_key_ids();
     test_digest_urls();
     test_sign_all();
+    apr_pool_destroy(p);
     return tap_done();
 }

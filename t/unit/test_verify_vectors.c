@@ -134,5 +134,6 @@ int main(void)
         diag("no accepted request for %s", info.name);
     }
     is_int(missing, 0, "every preset has an accepted request among the records");
+    apr_pool_destroy(p);
     return tap_done();
 }

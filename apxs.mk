@@ -7,10 +7,10 @@
 #   make -f apxs.mk test       guards, unit tests, fuzz corpus, the whole suite     (TESTS="t/00-load.t …")
 #   make -f apxs.mk check      the part of it that needs no server
 #   make -f apxs.mk install    into Apache                                          (DESTDIR= PREFIX=)
-#   make -f apxs.mk chaos      kill loops                                          (CYCLES= SEED= FAULT=F2)
+#   make -f apxs.mk chaos      kill loops                                          (CYCLES= SEED= FAULT=F2 MPM=)
 #   make -f apxs.mk asan | valgrind | fuzz | bench | deps | clean
 #
-# Settings: APXS CC CFLAGS LDFLAGS DESTDIR PREFIX STATEDIR WERROR=0 V=1 BUILD.
+# Settings: APXS CC CFLAGS LDFLAGS DESTDIR PREFIX STATEDIR WERROR=0 V=1 BUILD JOBS.
 
 # Everything below is relative to this directory; from elsewhere, go there first.
 ifneq ($(lastword $(MAKEFILE_LIST)),apxs.mk)
@@ -33,7 +33,8 @@ endif
 MAKEFLAGS += --no-print-directory
 Q        := $(if $(filter 1,$(V)),,@)
 say       = $(if $(Q),@printf '  %-4s %s\n' $(1) $(2))
-SELF     := $(MAKE) -f apxs.mk
+JOBS     ?= $(shell nproc 2>/dev/null || echo 1)
+SELF     := $(MAKE) -f apxs.mk $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 export APXS CC BUILD PREFIX DESTDIR VERSION STATEDIR V
 
 MODULE := $(BUILD)/mod_webhook.so
@@ -56,7 +57,8 @@ test:
 bench:
 	$(Q)build/deps.sh bench && $(SELF) all modules benches && exec build/bench.sh
 chaos:
-	$(Q)build/deps.sh test && $(SELF) all modules && WEBHOOK_CYCLES=$(or $(CYCLES),50) WEBHOOK_SEED=$(SEED) WEBHOOK_FAULT=$(FAULT) \
+	$(Q)build/deps.sh test && $(SELF) BUILD=$(BUILD)/crash CPPFLAGS='$(CPPFLAGS) -DWH_CRASH_POINTS' all modules \
+	  && WEBHOOK_BUILD=$(BUILD)/crash WEBHOOK_CYCLES=$(or $(CYCLES),50) WEBHOOK_SEED=$(SEED) WEBHOOK_FAULT=$(FAULT) WEBHOOK_MPM=$(MPM) \
 	  WEBHOOK_TEST_TIMEOUT=86400 t/TEST t/80-kill-loops.t
 asan:
 	$(Q)build/deps.sh test && $(SELF) BUILD=$(BUILD)/asan SANITIZE=1 all modules check \
@@ -132,6 +134,8 @@ $(BUILD)/bench/%: t/bench/%.c $(LIB) $(NEEDS)
 $(BUILD)/libfuzzer/%: t/fuzz/%.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ -fsanitize=fuzzer $(LIB) $(APRLIBS) $(LIBS)
+# Preloaded into programs that know nothing of a sanitizer's runtime, the shell before httpd among them.
+$(BUILD)/modules/shim_%.so: SAN :=
 $(BUILD)/modules/%.so: t/modules/%.c $(NEEDS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(COMPILE) $(HTTPINC) $(CFLAGS) -MF $@.d -MT $@ -shared $< -o $@ -ldl

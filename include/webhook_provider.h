@@ -112,6 +112,8 @@ typedef struct webhook_scheme_traits {
     int protects_body;                   /**< 0: the signature does not cover the body */
     apr_interval_time_t window;          /**< how long a signed request stays acceptable; 0: for ever */
     int empty_refusal_body;              /**< its sender wants refusals with an empty body (Xero) */
+    const char *const *credentials;      /**< NULL-terminated names of headers and query parameters that hold a signature or token, NAME* for
+                                              all that begin so: masked in logs. May be NULL */
 } webhook_scheme_traits;
 
 /** A configured scheme: the provider's own structure, allocated from the configuration pool, read-only afterwards. */
@@ -344,7 +346,8 @@ typedef struct webhook_store_provider {
 
     /**
      * Settle finished attempts, then lease due jobs, in one transaction. `settled` or `wants` may be empty (count 0).
-     * Appends webhook_lease pointers to `leases`, fairly over the wanted handlers, oldest due first.
+     * Appends webhook_lease pointers to `leases`, fairly over the wanted handlers, oldest due first. Leases alone, without a
+     * settlement in the same turn, need not survive a power cut (only the death of any process): the attempt is then repeated.
      * @param next_due answer: earliest future due time over the wanted handlers, 0 if none
      */
     apr_status_t (*turn)(webhook_store *s, webhook_settlement *const *settled, int settled_count, const webhook_lease_want *wants,

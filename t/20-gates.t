@@ -35,8 +35,13 @@ my $srv = WebhookTest::Server->new(name => 'gates', conf => <<'EOF');
 <Location "/nothing">
     SetHandler webhook
 </Location>
+<Directory "@DIR@/htdocs/user">
+    AllowOverride All
+</Directory>
 EOF
 spew($srv->path('secret'), $secret, 0600);
+mkdir $srv->path('htdocs/user');
+spew($srv->path('htdocs/user/.htaccess'), "SetHandler webhook\n");
 announce(qr/WebhookVerify none/);
 $srv->start;
 
@@ -150,6 +155,7 @@ for my $length (2049, 4096, 2**31, '9223372036854775807') {
 # ---- no endpoint ----
 for my $method (qw(POST GET)) {
     refused($srv->request($method => '/nothing', $method eq 'POST' ? (body => 'x') : ()), 404, 'no-endpoint', "$method where there is no endpoint");
+    refused($srv->request($method => '/user/x', $method eq 'POST' ? (body => 'x') : ()), 404, 'no-endpoint', "$method where .htaccess says SetHandler webhook");
 }
 
 # ---- TRACE is core's ----

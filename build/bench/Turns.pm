@@ -96,29 +96,44 @@ sub idle {
 
 sub store_bench {
     my ($name, @args) = @_;
-    return Rig::run_as_user("$Rig::dir/lib/store_bench", "$Rig::dir/$name/state", @args);
+    return Rig::run_as_user("$Rig::dir/lib/store_bench", "$Rig::dir/$name/state", 'seconds=0', 'body=1000', 'handler=archive', @args);
 }
 
+# A store with this many queued jobs, made anew, and nothing running on it.
 sub fill {
     my ($name, $conf, $jobs) = @_;
-    Rig::apache($name, $conf); # makes the store
+    Rig::apache($name, $conf);
     Rig::stop($name);
-    store_bench($name, 'seconds=0', 'body=1000', "preload=$jobs", 'preload_body=1000', 'handler=archive', 'lease=0');
+    store_bench($name, "preload=$jobs", 'preload_body=1000', 'lease=0');
     return;
 }
 
-# One round: start on this store, first acknowledgement, accept, lease. (accepts per second, leases per second, seconds to the first 2xx)
-sub queue {
-    my ($name, $conf, $body, $jobs, $seconds) = @_;
-    my $begun = Time::HiRes::time();
+# Start a server on that store, its jobs paused: (seconds to the first acknowledgement after the start, accepts per second).
+sub accept {
+    my ($name, $conf, $body, $seconds) = @_;
     my $server = Rig::apache($name, $conf, keep => 1);
-    kill STOP => Rig::dispatcher($name);
+    my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $server->{port}) or die "client: $!\n";
+    print $client "POST /kept HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\nConnection: close\r\n"
+        . 'X-Hub-Signature-256: ' . Rig::signature($body) . "\r\nX-GitHub-Delivery: first-$name-$$-" . Time::HiRes::time() . "\r\nContent-Length: "
+        . length($body) . "\r\n\r\n$body";
+    $client->flush;
+    my $answer = <$client> // '';
+    my $first = Time::HiRes::time() - $server->{begun};
+    $answer =~ m{\AHTTP/1.1 202} or die "first acknowledgement: $answer\n";
+    close $client;
+    Rig::pause($name);
     Rig::load($server->{port}, '/kept', $body, 1);
-    my $first = Time::HiRes::time() - $begun - 1;
-    my $accept = Rig::load($server->{port}, '/kept', $body, $seconds)->{rate};
+    my $rate = Rig::load($server->{port}, '/kept', $body, $seconds)->{rate};
     Rig::stop($name);
-    my ($lease) = store_bench($name, 'seconds=0', 'body=1000', 'handler=archive', "lease=$seconds") =~ m{lease\+settle (\d+)/s} or die "no lease rate\n";
-    return ($accept, $lease, $first);
+    return ($first, $rate);
+}
+
+# Leases per second, each settled as done. With few jobs the store is filled again and again, so that there are never more.
+sub lease {
+    my ($name, $jobs, $count) = @_;
+    my @args = $jobs <= $count ? ("preload=$jobs", "lease=$jobs", 'repeat=' . int($count / $jobs)) : ("lease=$count");
+    my ($rate) = store_bench($name, @args) =~ m{lease\+settle (\d+)/s} or die "no lease rate\n";
+    return $rate;
 }
 
 1;

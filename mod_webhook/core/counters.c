@@ -137,6 +137,19 @@ int wh_counters_find_handler(wh_counters *c, const char *name)
     return last;
 }
 
+uint64_t wh_counters_attempts(wh_counters *c, int n_endpoints, int n_handlers)
+{
+    wh_handler_counters *h;
+    uint64_t sum = 0;
+
+    if (!c)
+        return 0;
+    h = (wh_handler_counters *)(void *)(endpoints_of(c) + n_endpoints + 1);
+    for (int i = 0; i <= n_handlers; i++)
+        sum += __atomic_load_n(&h[i].attempts, __ATOMIC_RELAXED);
+    return sum;
+}
+
 static void put_count(wh_buf *b, const char *name, const uint64_t *counter)
 {
     wh_json_put_member_int(b, name, (apr_int64_t)__atomic_load_n(counter, __ATOMIC_RELAXED));

@@ -92,6 +92,10 @@ int wh_counters_find_handler(wh_counters *c, const char *name);
         if (block) __atomic_fetch_add(&(block)->member, (uint64_t)(n), __ATOMIC_RELAXED);       \
     } while (0)
 
+/** Attempts ended so far, over all handlers: what grows when dispatchers do their work. Takes the layout from the numbers that
+ *  wh_counters_init was given, not from the header: also for httpd's parent. 0 without a mapping. */
+uint64_t wh_counters_attempts(wh_counters *c, int n_endpoints, int n_handlers);
+
 /** All counters as one JSON object: {"started":...,"endpoints":{"name":{...,"reasons":{...}}},"handlers":{...}}; "reasons" holds the
  *  codes that occurred. Trusts the counts in the header: not for a process that is more than the writers are (httpd's parent). */
 void wh_counters_json(wh_buf *b, wh_counters *c);

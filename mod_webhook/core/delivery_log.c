@@ -12,7 +12,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "core/durable.h"
@@ -84,43 +83,10 @@ static void put_text(line *l, const char *name, const char *text)
     wh_json_put_string(&l->buf, text, cut_at(text, strlen(text), string_max[l->cut]));
 }
 
-static int is_secret_parameter(const char *name, apr_size_t len)
-{
-    static const char *const names[] = { "key", "sig", "auth", "code", NULL };
-
-    for (int i = 0; names[i]; i++) {
-        if (strlen(names[i]) == len && !strncasecmp(names[i], name, len))
-            return 1;
-    }
-    return wh_header_is_sensitive(name, len);
-}
-
-/* Path and query, with the values of parameters masked that some senders put their token in. */
 static void put_uri(line *l, const char *uri, apr_pool_t *scratch)
 {
-    apr_size_t n;
-    wh_buf masked;
-
-    if (!uri)
-        return;
-    n = strcspn(uri, "?");
-    wh_buf_init(&masked, scratch, strlen(uri) + 64);
-    wh_buf_add(&masked, uri, n);
-    for (uri += n; *uri; uri += n) {
-        apr_size_t name;
-
-        wh_buf_add(&masked, uri++, 1); /* ? & or ; */
-        n = strcspn(uri, "&;");
-        name = strcspn(uri, "=&;");
-        if (name < n && is_secret_parameter(uri, name)) {
-            wh_buf_add(&masked, uri, name + 1);
-            wh_buf_adds(&masked, "***");
-        }
-        else {
-            wh_buf_add(&masked, uri, n);
-        }
-    }
-    put_text(l, "uri", masked.data);
+    if (uri)
+        put_text(l, "uri", wh_uri_masked(uri, l->log->credentials, scratch));
 }
 
 static void put_headers(line *l, webhook_slice lines)
@@ -138,7 +104,7 @@ static void put_headers(line *l, webhook_slice lines)
         wh_buf_adds(b, b->data[b->len - 1] == '[' ? "[" : ",[");
         wh_json_put_string(b, name.data, name.len);
         wh_buf_adds(b, ",");
-        if (wh_header_is_sensitive(name.data, name.len))
+        if (wh_header_is_sensitive(name.data, name.len) || wh_name_is_credential(l->log->credentials, name.data, name.len))
             wh_buf_adds(b, "\"***\"");
         else
             wh_json_put_string(b, value.data, value.len);

@@ -6,7 +6,8 @@
  *
  * A line that cannot be written is dropped, with the warning WH0901 at most once a minute per process. A pipe's write end is made
  * non-blocking; a reader that lags gets 100 ms to take a line, and then a while no time at all. The process ignores SIGPIPE.
- * In headers and in the query of the URI the values of sensitive names are "***". Any thread.
+ * In headers and in the query of the URI the values of sensitive names are "***": those that sound like it, and those the endpoint's
+ * scheme reads its signature or token from. Any thread.
  *
  *   {"time":"...","log":"accepted","id":"...","endpoint":"...","event":...,"handlers":[...],...}
  *   log is accepted, duplicate, refused, attempt, done or dead.
@@ -22,6 +23,7 @@ typedef struct wh_delivery_log {
     int is_pipe;
     int with_headers; /* masked where sensitive */
     apr_int64_t body_max; /* bytes of the body to include; 0: none */
+    const char *const *credentials; /* further names that are sensitive, as in webhook_scheme_traits; may be NULL */
 } wh_delivery_log;
 
 /** accepted and duplicate: the delivery, where it goes and what was answered. */

@@ -218,3 +218,55 @@ int wh_header_is_sensitive(const char *name, apr_size_t len)
     /* PAYPAL-TRANSMISSION-SIG */
     return len >= 4 && !strncasecmp(name + len - 4, "-sig", 4);
 }
+
+int wh_name_is_credential(const char *const *credentials, const char *name, apr_size_t len)
+{
+    for (; credentials && *credentials; credentials++) {
+        apr_size_t n = strlen(*credentials);
+
+        if (n && (*credentials)[n - 1] == '*') {
+            if (len >= n - 1 && !strncasecmp(*credentials, name, n - 1))
+                return 1;
+        }
+        else if (n == len && !strncasecmp(*credentials, name, n)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Some senders put their token in the query. */
+static int is_secret_parameter(const char *name, apr_size_t len)
+{
+    static const char *const names[] = { "key", "sig", "auth", "code", NULL };
+
+    for (int i = 0; names[i]; i++) {
+        if (strlen(names[i]) == len && !strncasecmp(names[i], name, len))
+            return 1;
+    }
+    return wh_header_is_sensitive(name, len);
+}
+
+const char *wh_uri_masked(const char *uri, const char *const *credentials, apr_pool_t *p)
+{
+    apr_size_t n = strcspn(uri, "?");
+    wh_buf masked;
+
+    wh_buf_init(&masked, p, strlen(uri) + 64);
+    wh_buf_add(&masked, uri, n);
+    for (uri += n; *uri; uri += n) {
+        apr_size_t name;
+
+        wh_buf_add(&masked, uri++, 1); /* ? & or ; */
+        n = strcspn(uri, "&;");
+        name = strcspn(uri, "=&;");
+        if (name < n && (is_secret_parameter(uri, name) || wh_name_is_credential(credentials, uri, name))) {
+            wh_buf_add(&masked, uri, name + 1);
+            wh_buf_adds(&masked, "***");
+        }
+        else {
+            wh_buf_add(&masked, uri, n);
+        }
+    }
+    return masked.data;
+}

@@ -40,4 +40,11 @@ const char *wh_headers_get(webhook_slice lines, const char *name, apr_pool_t *p)
  *  api-key, password, hmac, credential, jwt, or ending in -sig): for logs and pages. */
 int wh_header_is_sensitive(const char *name, apr_size_t len);
 
+/** Whether a name is among those the endpoint's scheme reads its signature or token from (webhook_scheme_traits.credentials; may be
+ *  NULL), case-insensitive: such names need no telling word in them ("X-Doorbell"). */
+int wh_name_is_credential(const char *const *credentials, const char *name, apr_size_t len);
+
+/** Path and query for logs and pages: the values of sensitive parameters, and of those in credentials (may be NULL), are "***". From p. */
+const char *wh_uri_masked(const char *uri, const char *const *credentials, apr_pool_t *p);
+
 #endif

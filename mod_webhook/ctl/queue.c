@@ -198,7 +198,7 @@ int wh_ctl_list(wh_ctl *ctl, int argc, const char *const *argv)
     return WH_CTL_OK;
 }
 
-static void show_headers(webhook_slice lines)
+static void show_headers(webhook_slice lines, const char *const *credentials)
 {
     webhook_slice name, value;
     apr_size_t at = 0;
@@ -206,7 +206,7 @@ static void show_headers(webhook_slice lines)
         printf("    ");
         wh_ctl_print(name.data, name.len, 0);
         printf(": ");
-        if (wh_header_is_sensitive(name.data, name.len)) {
+        if (wh_header_is_sensitive(name.data, name.len) || wh_name_is_credential(credentials, name.data, name.len)) {
             printf("***");
         }
         else {
@@ -260,6 +260,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     webhook_query q = {.limit = 1, .with_jobs = 1, .with_attempts = 1, .with_body = 1};
     apr_array_header_t *words, *rows;
     const webhook_row *row;
+    const char *const *credentials;
     webhook_slice body = {NULL, 0};
     char when[WH_RFC3339_LEN + 1];
     webhook_store *store;
@@ -293,6 +294,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
         puts(row_json(row, body, ctl->pool));
         return WH_CTL_OK;
     }
+    credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     wh_format_time(when, row->delivery.received);
     printf("delivery %s: %s\n", row->delivery.id, row->state);
     printf("  endpoint ");
@@ -307,9 +309,9 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     printf(", %d duplicate%s\n  ", row->duplicates, row->duplicates == 1 ? "" : "s");
     print_text(row->delivery.method);
     putchar(' ');
-    print_text(row->delivery.uri);
+    print_text(wh_uri_masked(row->delivery.uri, credentials, ctl->pool));
     printf("\n  body %" APR_OFF_T_FMT " bytes, SHA-256 %s\n  headers\n", row->delivery.body_len, row->delivery.body_sha256);
-    show_headers(row->delivery.headers);
+    show_headers(row->delivery.headers, credentials);
     for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
         show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row));
     }

@@ -15,6 +15,7 @@
 #include "core/json.h"
 #include "core/options.h"
 #include "core/secret.h"
+#include "verify/verify.h"
 
 #define DUMP_MAX (64 * 1024 * 1024)
 
@@ -286,6 +287,29 @@ wh_ctl_endpoint *wh_ctl_find_endpoint(wh_ctl *ctl, const char *name)
         return NULL;
     }
     return ep;
+}
+
+const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint)
+{
+    const wh_json_value *list = ctl->dump ? wh_json_get(wh_json_root(ctl->dump), "endpoints") : NULL;
+    apr_size_t i;
+
+    for (i = 0; list && i < wh_json_size(list); i++) {
+        const wh_json_value *e = wh_json_at(list, i);
+        const char *name = member(e, "name", ctl->pool), *scheme = member(e, "scheme", ctl->pool), *err = NULL;
+        const webhook_verifier_provider *provider = scheme ? wh_verifier_builtin(scheme) : NULL;
+        apr_array_header_t *options;
+        webhook_verifier *verifier;
+
+        if (!name || strcmp(name, endpoint) != 0 || !provider) {
+            continue;
+        }
+        options = option_words(wh_json_get(e, "options"), ctl->pool, &err);
+        if (!err && !provider->configure(&verifier, provider, options, ctl->pool, ctl->pool)) {
+            return provider->traits(verifier)->credentials;
+        }
+    }
+    return NULL;
 }
 
 const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id, apr_pool_t *p)

@@ -53,6 +53,10 @@ const char *wh_ctl_counters(wh_ctl *ctl);
 /** An endpoint by name. @return NULL after an error was printed */
 wh_ctl_endpoint *wh_ctl_find_endpoint(wh_ctl *ctl, const char *name);
 
+/** The names the endpoint's scheme reads its signature or token from (webhook_scheme_traits.credentials), as far as the dump was read
+ *  and tells. @return NULL if nothing is known */
+const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint);
+
 /**
  * A secret as the command line or the dump names it: "file:PATH", "env:NAME" or a literal.
  * @return error text; the secret is not prepared yet

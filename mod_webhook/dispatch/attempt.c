@@ -87,7 +87,8 @@ void wh_record_conclude(wh_record *r, const webhook_attempt_result *result, cons
     apr_pool_t *p = r->pool;
 
     r->finished = 1;
-    s->outcome = result->outcome;
+    s->outcome = result->outcome >= WEBHOOK_OUTCOME_DONE && result->outcome <= WEBHOOK_OUTCOME_RELEASED ? result->outcome
+                                                                                                         : WEBHOOK_OUTCOME_RETRY;
     s->ended = now > s->started ? now : s->started; /* the wall clock may have been set back */
     s->code = result->code;
     s->reason = text_copy(p, result->reason);

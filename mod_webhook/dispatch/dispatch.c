@@ -26,7 +26,8 @@
 #define USEC(ms) ((apr_interval_time_t)(ms) * 1000)
 
 #define TICK USEC(1000)          /* look for rows nobody woke us for */
-#define RECLAIM_EVERY USEC(3000) /* look for leases of dead owners */
+#define RECLAIM_FIRST USEC(100)  /* look for leases of dead owners: often at first, the one before us may be dying just now */
+#define RECLAIM_EVERY USEC(3000)
 #define MAINTAIN_EVERY USEC(1000)
 #define MAINTAIN_AGAIN USEC(50)  /* when there is more to do and attempts to serve */
 #define ORPHANS_EVERY USEC(60000)
@@ -280,7 +281,10 @@ static void housekeep(wh_dispatcher *d)
     if (now >= d->reclaim_at && wh_store_ready(d)) {
         int count = 0;
 
-        d->reclaim_at = now + RECLAIM_EVERY;
+        d->reclaim_every = d->reclaim_every ? d->reclaim_every * 2 : RECLAIM_FIRST;
+        if (d->reclaim_every > RECLAIM_EVERY)
+            d->reclaim_every = RECLAIM_EVERY;
+        d->reclaim_at = now + d->reclaim_every;
         wh_guard_begin(d);
         rv = d->conf->store->reclaim(d->store, apr_time_now(), &count, &res);
         wh_guard_end(d);
@@ -325,7 +329,7 @@ static apr_interval_time_t wait_time(wh_dispatcher *d)
     if (!d->draining) {
         sooner(&wait, d->owned ? d->tick_at : d->store_at, now);
         if (d->owned && d->store_at <= now)
-            sooner(&wait, d->maintain_at, now);
+            sooner(&wait, d->maintain_at < d->reclaim_at ? d->maintain_at : d->reclaim_at, now);
         for (i = 0; i < d->worker_count; i++)
             sooner(&wait, d->workers[i].open < d->workers[i].def->concurrency ? d->workers[i].next_due : 0, wall);
     }

@@ -37,7 +37,7 @@ typedef struct wh_dispatcher {
     int owned, draining, stopping, drain_asked, stop_asked;
     /* monotonic moments */
     apr_time_t store_at, failing_since, warned_at, tick_at, reclaim_at, maintain_at, orphans_at, drain_until, stop_force, stop_leave;
-    apr_interval_time_t store_back_off;
+    apr_interval_time_t store_back_off, reclaim_every;
 } wh_dispatcher;
 
 /* dispatch.c */

@@ -338,7 +338,7 @@ int wh_turn_take(wh_dispatcher *d)
         WH_CRASH("after-settle");
     if (leases->nelts)
         WH_CRASH("after-lease");
-    if (leases->nelts && d->conf->store->life_fd)
+    if (d->conf->store->life_fd) /* it changes when the store had to open its files again */
         wh_runner_hold(d->conf->store->life_fd(d->store));
     start_all(d, leases, next_due);
     for (i = 0; i < settled; i++) {

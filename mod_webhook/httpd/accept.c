@@ -47,6 +47,7 @@ void wh_accept_child_init(apr_pool_t *pchild, server_rec *s)
         conf.commit_items = &g->counters->commit_items;
         conf.store_errors = &g->counters->store_errors;
     }
+    conf.wake = wh_daemon_wake;
     rv = wh_group_create(&group, spec, &conf, pchild, &res);
     if (rv != APR_SUCCESS) {
         group = NULL;
@@ -312,13 +313,9 @@ int wh_accept(wh_req *wq, request_rec *r)
     switch (item.outcome) {
     case WEBHOOK_ACCEPT_STORED:
         count_stored(wq, &item);
-        if (item.handler_count) {
-            wh_daemon_wake();
-        }
         break;
     case WEBHOOK_ACCEPT_REQUEUED:
         WH_COUNT(wq->count, duplicates, 1);
-        wh_daemon_wake();
         break;
     case WEBHOOK_ACCEPT_DUPLICATE:
         WH_COUNT(wq->count, duplicates, 1);
@@ -336,7 +333,10 @@ int wh_accept(wh_req *wq, request_rec *r)
                   item.first_id, outcome_names[item.outcome], d.event ? d.event : "-", d.sender_id ? d.sender_id : "-", d.body_len,
                   item.handler_count);
     if (g->log.fd >= 0) {
-        wh_dlog_accepted(&g->log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
+        wh_delivery_log log = g->log;
+
+        log.credentials = wq->auth->traits->credentials;
+        wh_dlog_accepted(&log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
                          wh_conf_answer_status(wq->conf), r->pool);
     }
     return answer(wq, r, item.first_id);

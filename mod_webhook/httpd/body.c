@@ -231,6 +231,9 @@ static apr_status_t take(spool *s, apr_bucket_brigade *bb, int *refused)
             *refused = refuse_read(s, rv);
             return rv;
         }
+        if (len == 0) {
+            continue;
+        }
         if ((apr_off_t)len > s->limit - s->len) {
             s->wq->r->connection->keepalive = AP_CONN_CLOSE;
             *refused = wh_refuse(s->wq, WH_REFUSAL_BODY_TOO_LARGE,

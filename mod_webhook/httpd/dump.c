@@ -295,13 +295,17 @@ static void put_endpoints(wh_buf *b, const wh_global *g)
     wh_buf_adds(b, "]");
 }
 
-/* A URL may hold a password. */
+/* A URL may hold a password, and a token in its query. */
 static const char *shown_target(const char *target, apr_pool_t *p)
 {
-    const char *host = strstr(target, "://"), *at;
+    const char *host = strstr(target, "://"), *query, *at;
 
     if (!host) {
         return target;
+    }
+    if ((query = strchr(host, '?')) != NULL) {
+        target = apr_pstrcat(p, apr_pstrmemdup(p, target, (apr_size_t)(query - target)), "?...", NULL);
+        host = strstr(target, "://");
     }
     host += 3;
     at = memchr(host, '@', strcspn(host, "/?#"));

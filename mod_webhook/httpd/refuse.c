@@ -71,12 +71,13 @@ static void refusal_headers(wh_req *wq)
 static void log_delivery(const wh_req *wq)
 {
     const request_rec *r = wq->r;
-    const wh_delivery_log *log = &wh_conf_global(r->server)->log;
+    wh_delivery_log log = wh_conf_global(r->server)->log;
     webhook_delivery d = {0};
 
-    if (log->fd < 0) {
+    if (log.fd < 0) {
         return;
     }
+    log.credentials = wq->auth->traits->credentials;
     d.id = wq->id;
     d.endpoint = wq->auth->name;
     d.scheme = wq->auth->scheme;
@@ -86,7 +87,7 @@ static void log_delivery(const wh_req *wq)
     d.uri = wq->request.uri;
     d.content_type = apr_table_get(r->headers_in, "Content-Type");
     d.body_len = wq->body.len;
-    wh_dlog_refused(log, &d, wq->status, wq->reason, wq->detail, r->pool);
+    wh_dlog_refused(&log, &d, wq->status, wq->reason, wq->detail, r->pool);
 }
 
 static int refuse(wh_req *wq, wh_refusal refusal, int status, const char *reason, const char *detail, apr_interval_time_t retry_after)
@@ -264,7 +265,7 @@ static void refused_by_httpd(wh_req *wq, int status)
 
 void wh_hook_insert_error_filter(request_rec *r)
 {
-    const char *own, *reason;
+    const char *own, *reason = NULL;
     wh_req *wq;
     problem *c;
 

@@ -175,12 +175,16 @@ static void fail_waiting(wh_group *g, const ticket *mine, const webhook_result *
     count(g->conf.store_errors, failed);
 }
 
-static void batch_count(wh_group *g, webhook_accept *const *items, int n)
+static void batch_done(wh_group *g, webhook_accept *const *items, int n)
 {
-    int i, failed = 0;
+    int i, failed = 0, jobs = 0;
 
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
         failed += items[i]->outcome == WEBHOOK_ACCEPT_FAILED;
+        jobs |= (items[i]->outcome == WEBHOOK_ACCEPT_STORED && items[i]->handler_count) || items[i]->outcome == WEBHOOK_ACCEPT_REQUEUED;
+    }
+    if (jobs && g->conf.wake)
+        g->conf.wake();
     count(g->conf.store_errors, failed);
     if (failed < n) {
         count(g->conf.commits, 1);
@@ -203,7 +207,7 @@ static void batch_commit(wh_group *g, int n)
     memset(&res, 0, sizeof res);
     rv = provider->accept(g->store, g->batch, n, apr_time_now(), &res);
     if (rv == APR_SUCCESS || n == 1 || !is_items_fault(&res)) {
-        batch_count(g, g->batch, n);
+        batch_done(g, g->batch, n);
         return;
     }
     /* One of them cannot be kept; alone the others can. */
@@ -214,7 +218,7 @@ static void batch_commit(wh_group *g, int n)
         memset(&item->result, 0, sizeof item->result);
         item->outcome = WEBHOOK_ACCEPT_PENDING;
         provider->accept(g->store, &item, 1, apr_time_now(), &res);
-        batch_count(g, &item, 1);
+        batch_done(g, &item, 1);
     }
 }
 

@@ -17,6 +17,7 @@
 
 #define NAP_MIN 50L
 #define NAP_MAX 1000L
+#define USUAL_MAX 4000L
 
 static int lock_byte(int fd, apr_int64_t byte, short type)
 {
@@ -45,22 +46,37 @@ static void nap(long usec)
     nanosleep(&ts, NULL);
 }
 
-/* The sleep grows only slowly: a commit takes about as long as a few naps, and the one waiter that polls must not oversleep its end. */
-static apr_status_t lock_byte_until(int fd, apr_int64_t byte, apr_time_t deadline)
+/*
+ * The first sleep is half the time it usually takes (commits of the same load resemble each other), so that waiting costs few looks.
+ * The others grow only slowly: the one waiter that polls must not oversleep the end.
+ */
+static apr_status_t lock_byte_until(int fd, apr_int64_t byte, apr_time_t deadline, long *usual)
 {
+    apr_time_t begun = 0, now = 0;
     long wait = NAP_MIN;
-    int tries = 0, err;
+    int tries, err;
 
-    for (;;) {
+    for (tries = 0;; tries++) {
         err = lock_byte(fd, byte, F_WRLCK);
         if (err != EAGAIN)
-            return err;
-        if (wh_monotonic() >= deadline)
+            break;
+        now = wh_monotonic();
+        if (now >= deadline)
             return APR_TIMEUP;
+        if (!tries)
+            begun = now;
+        if (!tries && *usual > 2 * NAP_MIN) {
+            nap(*usual / 2);
+            continue;
+        }
         nap(wait);
-        if (++tries % 16 == 0 && wait < NAP_MAX)
+        if (tries % 16 == 15 && wait < NAP_MAX)
             wait = wait * 2 < NAP_MAX ? wait * 2 : NAP_MAX;
     }
+    *usual = (*usual * 3 + (begun ? (long)(wh_monotonic() - begun) : 0)) / 4;
+    if (*usual > USUAL_MAX)
+        *usual = USUAL_MAX;
+    return err;
 }
 
 void wh_lock_init(wh_lock *l, const char *path)
@@ -155,10 +171,10 @@ apr_status_t wh_lock_take(wh_lock *l, int create, apr_time_t deadline)
                 return rv;
             opened = 1;
         }
-        rv = lock_byte_until(l->fd, BYTE_TURNSTILE, deadline);
+        rv = lock_byte_until(l->fd, BYTE_TURNSTILE, deadline, &l->usual[0]);
         if (rv != APR_SUCCESS)
             return rv;
-        rv = lock_byte_until(l->fd, BYTE_WRITE, deadline);
+        rv = lock_byte_until(l->fd, BYTE_WRITE, deadline, &l->usual[1]);
         lock_byte(l->fd, BYTE_TURNSTILE, F_UNLCK);
         if (rv != APR_SUCCESS)
             return rv;

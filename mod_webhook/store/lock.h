@@ -28,6 +28,7 @@ typedef struct wh_lock {
     int fd;             /* bytes 0 and 1; -1: not open */
     int life;           /* byte 1000 + owner; -1: not open */
     int held;           /* byte 0 is ours */
+    long usual[2];      /* microseconds that waiting for bytes 1 and 0 took lately */
     dev_t dev;          /* identity of what fd is open on */
     ino_t ino;
     apr_int64_t owner;  /* lease owner number held, 0: none; taken again when the file was replaced */

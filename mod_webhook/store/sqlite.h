@@ -15,7 +15,7 @@
  *   dead=DURATION      how long deliveries with a dead job are kept                                    30d
  *   body-file=SIZE     larger bodies go to files                                                       64K
  *   lock-timeout=DUR   longest wait for the lock; then 503                                             5s
- *   wal-limit=SIZE     write-ahead log at which accepting checkpoints by itself (maintenance: half)   32M
+ *   wal-limit=SIZE     write-ahead log at which accepting checkpoints by itself (maintenance: half)   64M
  */
 #ifndef WH_STORE_SQLITE_H
 #define WH_STORE_SQLITE_H

@@ -78,7 +78,7 @@ const char *wh_sq_configure(webhook_store_conf **out, const char *target, const 
     c->dead = 30 * DAY;
     c->body_file = 64 * KIB;
     c->lock_timeout = 5 * SECOND;
-    c->wal_limit = 32 * MIB;
+    c->wal_limit = 64 * MIB;
     if (options && (err = wh_options_apply(c, sqlite_options, options, "store sqlite", ptemp)) != NULL)
         return err;
     if (c->reserve < 0)

@@ -151,6 +151,7 @@ void wh_sq_disconnect(webhook_store *s)
     }
     sqlite3_close_v2(s->db);
     s->db = NULL;
+    s->unsynced = 0;
     s->wal_pages = 0;
     s->measured = 0;
     memset(s->delta, 0, sizeof s->delta);
@@ -484,7 +485,20 @@ void wh_sq_abandon(webhook_store *s)
     wh_sq_unlock(s);
 }
 
-apr_status_t wh_sq_begin(webhook_store *s, webhook_result *res)
+/* SQLite acts on this pragma while it compiles it, so there is no statement to keep; and it only takes it outside a transaction. */
+static int sync_level(webhook_store *s, int unsynced)
+{
+    int rc;
+
+    if (s->unsynced == unsynced)
+        return SQLITE_OK;
+    rc = sqlite3_exec(s->db, unsynced ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        s->unsynced = unsynced;
+    return rc;
+}
+
+static apr_status_t begin(webhook_store *s, int unsynced, webhook_result *res)
 {
     sqlite3_stmt *stmt;
     apr_status_t rv = wh_sq_enter_call(s, res);
@@ -501,7 +515,9 @@ apr_status_t wh_sq_begin(webhook_store *s, webhook_result *res)
     /* Usually maintain() has kept the log short; it does not run while there is no dispatcher. */
     if (s->wal_pages * WH_SQ_PAGE_SIZE > s->conf->wal_limit)
         wh_sq_checkpoint(s);
-    rc = wh_sq_run(s, WH_SQ_BEGIN, "");
+    rc = sync_level(s, unsynced);
+    if (rc == SQLITE_OK)
+        rc = wh_sq_run(s, WH_SQ_BEGIN, "");
     if (rc == SQLITE_OK) {
         /* Another process may have brought the schema to a version this code does not know. */
         rc = wh_sq_row(s, WH_SQ_VERSION_NOW, &stmt, "");
@@ -520,6 +536,16 @@ apr_status_t wh_sq_begin(webhook_store *s, webhook_result *res)
         return trouble(s, version > WH_SQ_VERSION ? WH_SQ_NEWER : WH_SQ_OLDER, 0, res);
     }
     return APR_SUCCESS;
+}
+
+apr_status_t wh_sq_begin(webhook_store *s, webhook_result *res)
+{
+    return begin(s, 0, res);
+}
+
+apr_status_t wh_sq_begin_unsynced(webhook_store *s, webhook_result *res)
+{
+    return begin(s, 1, res);
 }
 
 apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res)

@@ -173,6 +173,7 @@ struct webhook_store {
 
     sqlite3 *db;         /* NULL: closed */
     sqlite3_stmt *statement[WH_SQ_STATEMENT_COUNT];
+    int unsynced;        /* this connection commits with synchronous=NORMAL now */
     wh_sq_file file[3];  /* database, -wal, -shm as this connection has them open */
     int broken;          /* wh_sq_problem + 1 of the last failure, for the log's "is back" */
     apr_time_t said[WH_SQ_PROBLEMS]; /* wh_monotonic() of the last log line of each kind */
@@ -219,6 +220,9 @@ void wh_sq_disconnect(webhook_store *s);
 /** A statement or call failed with rc: log, roll back, drop the connection where its state is in doubt, unlock, fill res. */
 apr_status_t wh_sq_failed(webhook_store *s, int rc, const char *doing, webhook_result *res);
 apr_status_t wh_sq_begin(webhook_store *s, webhook_result *res);
+/** The same for a transaction that a power cut may undo: its commit is not synced, the next one of any process syncs it too. Never for
+ *  what somebody is told. */
+apr_status_t wh_sq_begin_unsynced(webhook_store *s, webhook_result *res);
 apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res);
 /** Roll back and unlock: for callers that found nothing to do. */
 void wh_sq_abandon(webhook_store *s);

@@ -4,6 +4,10 @@
  *
  * A lease is a row in state "leased" with a token that no other lease ever had; a settlement that does not bring that token changes
  * nothing. An owner is a number whose byte in the lock file is locked as long as its process lives.
+ *
+ * A turn that only leases is committed without a sync of its own: it is on the way of every delivery, and all a power cut can undo is that
+ * the attempt happened, which is repeated then (with the same number) as after any crash. Killed processes undo nothing: what was
+ * written is in the kernel's hands. A settlement is synced, and with it every lease before it.
  */
 #include <apr_strings.h>
 #include <string.h>
@@ -315,7 +319,7 @@ apr_status_t wh_sq_turn(webhook_store *s, webhook_settlement *const *settled, in
     if (!settled_count && !due)
         return APR_SUCCESS;
 
-    rv = wh_sq_begin(s, res);
+    rv = settled_count ? wh_sq_begin(s, res) : wh_sq_begin_unsynced(s, res);
     if (rv != APR_SUCCESS)
         return rv;
     for (i = 0; i < settled_count && rc == SQLITE_OK; i++)

@@ -123,7 +123,7 @@ static void *work(void *data)
 
 static void process(setup *u)
 {
-    wh_group_conf conf = { u->batch, 0, &u->sh->commits, &u->sh->items, &u->sh->errors };
+    wh_group_conf conf = { u->batch, 0, &u->sh->commits, &u->sh->items, &u->sh->errors, NULL };
     pthread_t *threads = calloc((size_t)u->threads, sizeof *threads);
     webhook_result res;
     apr_pool_t *p;

@@ -32,7 +32,7 @@ use WebhookTest::Server;
 use WebhookTest::Upstream;
 
 our @EXPORT = qw(
-    done_testing announce base ca stage build_file httpd have_module
+    done_testing is announce base ca stage build_file httpd have_module
     slurp spew lines json_lines json_encode json_decode tmp_dir free_port wait_for
     sha256_hex hmac_hex sign_github github_headers delivery_guid github_push run_command
 );
@@ -42,7 +42,7 @@ sub import {
     my $caller = caller;
     no strict 'refs';
     for my $name (@Test::More::EXPORT) {
-        next if $name eq 'done_testing' || $name =~ /^[\$\@%]/;
+        next if $name =~ /^(?:done_testing|is)$/ || $name =~ /^[\$\@%]/;
         *{"${caller}::$name"} = \&{"Test::More::$name"};
     }
     *{"${caller}::$_"} = \&{"WebhookTest::$_"} for @EXPORT;
@@ -181,6 +181,18 @@ sub wait_for(&;$$) {
         Test::More::ok($got, $name);
     }
     return $got;
+}
+
+# Test::More's, but two long strings that differ are not printed whole.
+sub is ($$;$) {
+    my ($got, $want, $name) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return Test::More::is($got, $want, $name)
+        if !defined $got || !defined $want || $got eq $want || length("$got$want") < 4000;
+    my $at = 0;
+    $at++ while $at < length $got && $at < length $want && substr($got, $at, 1) eq substr($want, $at, 1);
+    my $show = sub { my $from = $at > 40 ? $at - 40 : 0; sprintf "%d bytes, ...'%s'", length $_[0], substr $_[0], $from, 160 };
+    return Test::More::fail($name) || Test::More::diag("they differ from byte $at on\n     got: ", $show->($got), "\nexpected: ", $show->($want)) && 0;
 }
 
 # ---- files and data ----

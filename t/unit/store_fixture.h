@@ -7,6 +7,7 @@
 #include <apr_strings.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -49,8 +50,10 @@ static pid_t fx_starter;
 
 static void fx_end(void)
 {
-    if (getpid() == fx_starter)
-        fx_remove(fx_dir);
+    if (getpid() != fx_starter)
+        return;
+    apr_pool_destroy(fx_pool);
+    fx_remove(fx_dir);
 }
 
 static void fx_begin(void)

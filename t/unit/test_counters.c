@@ -67,6 +67,14 @@ static void test_layout(void)
     is_int((apr_uintptr_t)h % 8, 0, "aligned");
     is_int(h->attempts + wh_counters_handler(c, 1)->busy_usec, 0, "blocks do not overlap");
     memset((char *)wh_counters_handler(c, 1) + WH_COUNTER_NAME, 0xff, sizeof(*h) - WH_COUNTER_NAME);
+    wh_counters_handler(c, 0)->attempts = 40;
+    wh_counters_handler(c, 1)->attempts = 2;
+    is_int(wh_counters_attempts(c, 2, 1), 42, "attempts of all handlers");
+    c->endpoint_count = c->handler_count = 1u << 30;
+    is_int(wh_counters_attempts(c, 2, 1), 42, "whatever the header says");
+    c->endpoint_count = 3;
+    c->handler_count = 2;
+    is_int(wh_counters_attempts(NULL, 2, 1), 0, "no mapping, no attempts");
     ok((char *)(wh_counters_handler(c, 1) + 1) == (char *)c + size, "the last ends where the mapping does");
     ok(wh_counters_match(c, size, endpoints, 2, handlers, 1), "still recognised");
     free(c);

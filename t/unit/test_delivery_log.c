@@ -88,7 +88,7 @@ static const char *member(const wh_json_value *line, const char *name)
 static void test_accepted(void)
 {
     static const char *const handlers[] = { "deploy", "archive" };
-    wh_delivery_log log = { out, 0, 0, 0 };
+    wh_delivery_log log = { out, 0, 0, 0, NULL };
     webhook_delivery d = sample();
     const wh_json_value *line, *headers;
     const char *raw;
@@ -119,6 +119,16 @@ static void test_accepted(void)
     is_str(wh_json_text(wh_json_at(wh_json_at(headers, 1), 1), pool), "***", "masked ones");
     is_str(wh_json_text(wh_json_at(wh_json_at(headers, 2), 1), pool), "***", "signatures too");
     ok(!strstr(raw, "c2VjcmV0") && !strstr(raw, "00ff") && !strstr(raw, "s3cret") && !strstr(raw, "k3y"), "no secret is in the line");
+    {
+        static const char *const credentials[] = { "a", "ho*", NULL };
+
+        log.credentials = credentials;
+        wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 1, NULL, 202, pool);
+        log.credentials = NULL;
+        line = next_line(&raw);
+        is_str(wh_json_text(wh_json_at(wh_json_at(wh_json_get(line, "headers"), 0), 1), pool), "***", "what the scheme reads is masked");
+        is_str(member(line, "uri"), "/hooks/github?token=***&a=***&flag&KEY=***;sig=***", "in the query too");
+    }
 
     log.body_max = 9;
     wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 1, NULL, 202, pool);
@@ -142,7 +152,7 @@ static void test_accepted(void)
 
 static void test_refused(void)
 {
-    wh_delivery_log log = { out, 0, 1, 100 };
+    wh_delivery_log log = { out, 0, 1, 100, NULL };
     webhook_delivery d = sample(), nothing = { 0 };
     const wh_json_value *line;
 
@@ -168,7 +178,7 @@ static void test_refused(void)
 
 static void test_attempt(void)
 {
-    wh_delivery_log log = { out, 0, 1, 100 };
+    wh_delivery_log log = { out, 0, 1, 100, NULL };
     webhook_delivery d = sample();
     webhook_lease lease = { 7, 8, 3, 0, "deploy", &d };
     webhook_settlement s = { 0 };
@@ -237,7 +247,7 @@ static int from_pipe(int fd)
 
 static void test_pipe(void)
 {
-    wh_delivery_log log = { -1, 1, 1, 100000 };
+    wh_delivery_log log = { -1, 1, 1, 100000, NULL };
     webhook_delivery d = sample();
     static const char *names[300];
     const wh_json_value *line;

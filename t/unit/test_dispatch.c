@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dispatcher over the memory store with a handler made for the test, then over SQLite with real programs and SIGKILL. The store's
- * table is wrapped, so that its calls can fail, hang or be looked at.
+ * The dispatcher over the memory store with a handler made for the test. The store's table is wrapped, so that its calls can fail, hang
+ * or be looked at.
  */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 #include "core/reasons.h"
 #include "dispatch/dispatch.h"
-#include "dispatch/handlers.h"
 #include "store/memory.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -21,7 +21,6 @@ static struct {
     const webhook_store_provider *real;
     int fail_turns, fail_settles, fail_owns, hang_turn;
     int turns, close_after_lease; /* descriptor to close after a turn that leased; -1: none */
-    int duplicate_settles;
     int steal; /* take back all leases before the next settling turn */
 } hook;
 
@@ -90,7 +89,7 @@ static struct {
     int open_now, open_max, started, finished, flushed, stopped, closed;
     int fail_open, deaf; /* deaf: a stop is not obeyed */
     int leave_after;     /* close the lifeline when so many have ended */
-    int first_attempt;   /* attempt number of the last start */
+    apr_interval_time_t kill_after; /* what stop was called with */
     char order[2000];
 } fake;
 
@@ -155,7 +154,6 @@ static void fake_start(webhook_handler *h, webhook_attempt *attempt)
     f->owner = h;
     f->event = event;
     fake.started++;
-    fake.first_attempt = attempt->lease->attempt;
     if (++fake.open_now > fake.open_max)
         fake.open_max = fake.open_now;
     snprintf(fake.order + n, sizeof(fake.order) - n, "%c", attempt->lease->delivery->uri[1]);
@@ -187,7 +185,7 @@ static void fake_flush(webhook_handler *h)
 static void fake_stop(webhook_handler *h, apr_interval_time_t kill_after)
 {
     fake.stopped++;
-    ok(kill_after > 0 && kill_after <= SECONDS(2), "a stop says how long until KILL");
+    fake.kill_after = kill_after;
     while (h->held && !fake.deaf) {
         fake_attempt *f = h->held;
 
@@ -309,12 +307,12 @@ static const webhook_job_row *job_of(scene *s, const char *id)
 {
     webhook_row *row = fx_get(s->spec, s->store, id);
 
-    return row && row->jobs->nelts ? APR_ARRAY_IDX(row->jobs, 0, const webhook_job_row *) : NULL;
+    return row && row->jobs->nelts ? &APR_ARRAY_IDX(row->jobs, 0, const webhook_job_row) : NULL;
 }
 
 static const webhook_attempt_row *attempt_of(const webhook_job_row *j, int i)
 {
-    return i < j->attempt_rows->nelts ? APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row *) : NULL;
+    return i < j->attempt_rows->nelts ? &APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row) : NULL;
 }
 
 static void all_done(void)
@@ -564,6 +562,7 @@ static void stops(void)
     }
     ok(apr_time_now() - t0 < SECONDS(3), "it leaves within three seconds");
     is_int(fake.stopped, 1, "the handler was told");
+    ok(fake.kill_after > 0 && fake.kill_after <= SECONDS(2), "and how long it has until KILL");
     j = job_of(&s, a);
     is_str(attempt_of(j, 0)->outcome, "released", "its attempt is released");
     ok(j->due <= apr_time_now(), "and ready at once");
@@ -764,88 +763,6 @@ static void endurance(void)
     scene_end(&s);
 }
 
-/* ---- SQLite, programs, SIGKILL ---- */
-
-static void kills(void)
-{
-    wh_store_spec *spec = fx_sqlite("kills", NULL);
-    const char *work = apr_pstrcat(fx_pool, fx_dir, "/work", NULL), *err, *path;
-    apr_array_header_t *handlers = apr_array_make(fx_pool, 1, sizeof(wh_handler_def *));
-    apr_array_header_t *options = apr_array_make(fx_pool, 1, sizeof(webhook_option));
-    webhook_option opt = { "concurrency", "3" };
-    wh_dispatch_conf conf;
-    wh_handler_def *def;
-    webhook_result res;
-    webhook_store *store;
-    webhook_store_stats st;
-    int cycle, n = 60, i, fd, overlaps = 0;
-    unsigned dice = 7;
-    const char *text;
-    apr_pool_t *p;
-
-    mkdir(work, 0755);
-    /* mkdir is the lock: an attempt that finds it while its owner lives ran at the same time as another. */
-    text = apr_psprintf(fx_pool,
-                        "#!/bin/sh\ncd %s\nif ! mkdir $WEBHOOK_ID 2>/dev/null; then read p < $WEBHOOK_ID/pid\n"
-                        "[ -n \"$p\" ] && kill -0 $p 2>/dev/null && [ $p != $$ ] && echo \"$WEBHOOK_ID $p $$\" >> overlap; fi\n"
-                        "echo $$ > $WEBHOOK_ID/pid\nsleep 0.05\necho $WEBHOOK_ID $WEBHOOK_ATTEMPT >> done\nrm -r $WEBHOOK_ID\n",
-                        work);
-    path = apr_pstrcat(fx_pool, fx_dir, "/program", NULL);
-    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-    (void)!write(fd, text, strlen(text));
-    fchmod(fd, 0755);
-    close(fd);
-    APR_ARRAY_PUSH(options, webhook_option) = opt;
-    err = wh_handler_define(&def, &wh_handler_pipe, "h", path, options, fx_pool, fx_pool);
-    is_str(err, NULL, "a pipe handler");
-    APR_ARRAY_PUSH(handlers, wh_handler_def *) = def;
-
-    is_int(fx_init(spec, &res), APR_SUCCESS, "a SQLite store");
-    apr_pool_create(&p, fx_pool);
-    store = fx_open(spec, p);
-    for (i = 0; i < n; i++)
-        fx_accept(spec, store, fx_small(p, NULL, "h", NULL, apr_time_now()), apr_time_now());
-    memset(&conf, 0, sizeof(conf));
-    conf.store = spec->provider;
-    conf.store_conf = spec->conf;
-    conf.handlers = handlers;
-    conf.wake_fd = conf.parent_pidfd = conf.life_fd = conf.lifeline_fd = -1;
-    for (cycle = 0; cycle < 200; cycle++) {
-        pid_t pid = fork();
-
-        if (pid == 0)
-            _exit(wh_dispatch_run(&conf, fx_pool));
-        dice = dice * 1103515245u + 12345u;
-        apr_sleep(20000 + (dice >> 8) % 150000);
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-        st = fx_stats(spec, store);
-        if (st.done == n)
-            break;
-    }
-    is_int(fx_stats(spec, store).done, n, "all jobs are done in the end, over %d killed dispatchers", cycle + 1);
-    ok(cycle > 3, "several of them were killed");
-    {
-        FILE *f = fopen(apr_pstrcat(fx_pool, work, "/overlap", NULL), "r");
-        char line[200];
-
-        while (f && fgets(line, sizeof(line), f)) {
-            overlaps++;
-            diag("overlap: %s", line);
-        }
-        if (f)
-            fclose(f);
-        is_int(overlaps, 0, "no job ran twice at the same time");
-        f = fopen(apr_pstrcat(fx_pool, work, "/done", NULL), "r");
-        for (i = 0; f && fgets(line, sizeof(line), f); i++)
-            ;
-        if (f)
-            fclose(f);
-        ok(i >= n, "every job's program ran to its end (%d ends for %d jobs)", i, n);
-    }
-    apr_pool_destroy(p);
-}
-
 int main(void)
 {
     fx_begin();
@@ -860,7 +777,6 @@ int main(void)
     warnings();
     wakes();
     endurance();
-    kills();
     ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "no child is left, dead or alive");
     return tap_done();
 }

@@ -481,6 +481,29 @@ static void runner_killed(void)
     close_handler(&o);
 }
 
+/* What shows that the dispatcher lives is kept open by runners, not by programs. */
+static void held(void)
+{
+    opened o = open_handler(&wh_handler_pipe, script("list", "ls /proc/$$/fd; echo $$ > $D/held; sleep 0.3\n"), "");
+    int ends[2];
+    char c;
+    tried *t;
+
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
+        exit(1);
+    wh_runner_hold(ends[1]);
+    t = begin_attempt(&o, "x");
+    wh_runner_hold(-1);
+    close(ends[1]);
+    wait_file("held");
+    ok(read(ends[0], &c, 1) < 0 && errno == EAGAIN, "the held descriptor is open while the program runs");
+    wait_ended(t);
+    ok(!strstr(t->result.output.data, "3\n4") && !strstr(t->result.output.data, "4\n"), "the program does not have it");
+    ok(read(ends[0], &c, 1) == 0, "it is closed afterwards");
+    close(ends[0]);
+    close_handler(&o);
+}
+
 static void exhaustion(void)
 {
     opened o = open_handler(&wh_handler_pipe, "/bin/true", "");
@@ -529,6 +552,7 @@ int main(void)
     stops();
     abandoned();
     runner_killed();
+    held();
     exhaustion();
     ok(no_children(), "no child is left, dead or alive");
     is_int(count_fds(), fds, "no descriptor is left");

@@ -76,7 +76,7 @@ static int *shared_ints(void)
 static void processes(const wh_store_spec *spec, int n, int threads, int count, const char *key, const char *body, apr_size_t len,
                       int *outcomes, uint64_t *counters, int *failed)
 {
-    wh_group_conf conf = { 0, 0, &counters[0], &counters[1], &counters[2] };
+    wh_group_conf conf = { 0, 0, &counters[0], &counters[1], &counters[2], NULL };
     int i, status;
 
     for (i = 0; i < n; i++) {
@@ -180,7 +180,7 @@ static void check_absent(void)
 {
     wh_store_spec *spec = fx_sqlite("absent", FX_PLAIN " lock-timeout=1s");
     uint64_t counters[3] = { 0, 0, 0 };
-    wh_group_conf conf = { 0, 0, &counters[0], &counters[1], &counters[2] };
+    wh_group_conf conf = { 0, 0, &counters[0], &counters[1], &counters[2], NULL };
     int outcomes[8] = { 0 };
     webhook_result res;
     apr_pool_t *p;

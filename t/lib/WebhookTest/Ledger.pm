@@ -3,7 +3,7 @@ package WebhookTest::Ledger;
 
 # Load, sinks and the account of the fault tests.
 #
-#   my $ledger = WebhookTest::Ledger->new(name => 'F2', seed => 1, clients => 3, pause => 20, linger => 20, concurrency => 4);
+#   my $ledger = WebhookTest::Ledger->new(name => 'F2', seed => 1, clients => 4, pause => 12, linger => 20, concurrency => 4);
 #   my $srv = WebhookTest::Server->new(conf => $ledger->conf, ...)->start;
 #   $ledger->begin($srv);      # clients send until finish
 #   ... faults ...
@@ -19,7 +19,7 @@ package WebhookTest::Ledger;
 #
 # Files, all below one directory: sent.N "id sha256" before a request is written for the first time; acked.N "id status delivery" after a
 # whole 2xx was read; failed.N "kind first id" for every try that brought none, where first says whether it was the first request of its
-# connection; pipe.log from modules/sink_pipe, file.jsonl from the file handler, up.log from the upstream here.
+# connection (kind "left": the sender went away by itself); pipe.log from modules/sink_pipe, file.jsonl from the file handler, up.log from the upstream here.
 
 use strict;
 use warnings;
@@ -35,7 +35,7 @@ my $GIVE_UP  = 300;  # seconds for one delivery, over all its tries
 
 sub new {
     my ($class, %opt) = @_;
-    my $self = bless { clients => 3, pause => 20, linger => 20, concurrency => 4, seed => 1, name => 'ledger', body_file => '4K', %opt }, $class;
+    my $self = bless { clients => 4, pause => 12, linger => 20, concurrency => 4, seed => 1, name => 'ledger', body_file => '4K', %opt }, $class;
     $self->{dir} = WebhookTest::tmp_dir("ledger-$self->{name}");
     $self->{secret} = 'ledger secret';
     WebhookTest::spew("$self->{dir}/secret", $self->{secret}, 0600);
@@ -215,9 +215,22 @@ sub client {
             rand() < 0.04 ? (chunked => [unpack '(a1000)*', $body]) : ());
         put($sent, "$id " . Digest::SHA::sha256_hex($body) . "\n");
         my $until = Time::HiRes::time() + $GIVE_UP;
+        my $pause = rand() < 0.04 ? rand 0.2 : 0; # some take their time: between connecting and sending, or in the middle
+        my $leave = rand() < 0.04;                # some go away without an answer, and come again
         while (1) {
-            $conn //= Conn->new($port);
-            my ($kind, $status, $delivery) = $conn->exchange($bytes);
+            if (!$conn) {
+                $conn = Conn->new($port);
+                select undef, undef, undef, $pause if $pause > 0.1;
+            }
+            if ($leave && !$conn->{error}) {
+                syswrite $conn->{sock}, $bytes;
+                select undef, undef, undef, rand 0.01;
+                undef $conn;
+                $leave = 0;
+                put($failed, "left 0 $id\n");
+                next;
+            }
+            my ($kind, $status, $delivery) = $conn->exchange($bytes, $pause);
             if ($kind eq 'ok' && $status =~ /^2/) {
                 put($acked, "$id $status $delivery\n");
                 undef $conn if $conn->{closing} || rand() < 0.1; # keep-alive, but new ones all the time too
@@ -258,10 +271,14 @@ sub client {
 
     # One request, one whole answer. Kinds: ok, refused, connect, eof, reset, timeout, cut (an answer that ended in the middle).
     sub exchange {
-        my ($self, $bytes) = @_;
+        my ($self, $bytes, $pause) = @_;
         return $self->{error} if $self->{error};
         $self->{first} = $self->{requests}++ ? 0 : 1;
         my $at = 0;
+        if ($pause) {
+            $at = syswrite($self->{sock}, $bytes, int rand length $bytes) // 0;
+            select undef, undef, undef, $pause;
+        }
         while ($at < length $bytes) {
             my $n = syswrite $self->{sock}, $bytes, length($bytes) - $at, $at;
             last if !defined $n; # there may be an answer nevertheless
@@ -403,8 +420,8 @@ sub delivered_up {
     return { done => \@done, started => $starts };
 }
 
-# Everything against everything. Returns { sent, acked, retries, sinks => { name => { delivered, repeats, first_only... } }, lost, overlaps,
-# unacked => delivered though never acknowledged, problems => [texts] }.
+# Everything against everything. Returns { sent, acked, retries, failures, lost, overlaps, torn, sinks => { name => { delivered, repeats,
+# higher => deliveries of an attempt above 1, interrupted => begun but not finished } }, problems => [texts] }.
 sub account {
     my ($self) = @_;
     my (%sent, %by_sha, %acked, @problems, %many);
@@ -464,7 +481,6 @@ sub account {
         # begun and not finished are the attempts that a fault interrupted
         $account{sinks}{$sink} = { delivered => scalar keys %times, repeats => $repeats, higher => $higher,
             interrupted => $seen->{started} - @{ $seen->{done} } };
-        $account{unacked} = grep { !exists $acked{$_} } keys %times if $sink eq 'file';
     }
     $account{problems} = \@problems;
     return \%account;

@@ -59,6 +59,16 @@ Action my-type "/cgi/echo.cgi" virtual
     AddOutputFilter INCLUDES .shtml
 </Directory>
 
+<IfDefine Php>
+    ScriptAlias "/php-bin" "PHPCGI"
+    Action php-app "/php-bin"
+    <Location "/php">
+        WebhookUse app
+        WebhookGate On
+        SetHandler php-app
+    </Location>
+</IfDefine>
+
 # rewriting into a gated place from an open one
 <Directory "@DIR@/htdocs/open">
     RewriteEngine On
@@ -112,12 +122,24 @@ mkdir $app->path('cgi');
 spew($app->path('cgi/echo.cgi'), $echo, 0755);
 $app->start;
 $given{conf} =~ s/BACKEND/$app->port/e;
+my ($php) = grep { -x } map { "$_/php-cgi" } split /:/, $ENV{PATH};
+$given{conf} = "Define Php\n$given{conf}" if $php;
+$given{conf} =~ s/PHPCGI/$php \/\/ '\/nowhere'/e;
 my $srv = WebhookTest::Server->new(name => 'gate', %given);
 spew($srv->path('secret'), $secret, 0600);
 spew($srv->path('other'), 'other-secret', 0600);
-mkdir $srv->path($_) for 'cgi', map { "htdocs/$_" } qw(static index rewritten fallback ssi open from-app two half open-ssi multi);
+mkdir $srv->path($_) for 'cgi', map { "htdocs/$_" } qw(static index rewritten fallback ssi open from-app two half open-ssi multi php);
 spew($srv->path('cgi/echo.cgi'), $echo, 0755);
 spew($srv->path("htdocs/$_/front.cgi"), $echo, 0755) for qw(index rewritten fallback two half);
+spew($srv->path('htdocs/php/app.php'), <<'PHP');
+<?php
+header('Content-Type: text/plain');
+$body = file_get_contents('php://input');
+echo 'sha256=', hash('sha256', $body), "\nlength=", strlen($body), "\n";
+foreach ($_SERVER as $name => $value) {
+    if (is_string($value)) { echo "$name=", strtr($value, "\n", ' '), "\n"; }
+}
+PHP
 spew($srv->path('htdocs/static/file.txt'), "a static file\n");
 spew($srv->path('htdocs/ssi/page.shtml'), qq(<!--#include virtual="/static/file.txt" --><!--#echo var="WEBHOOK_VERIFIED" -->\n));
 spew($srv->path('htdocs/open-ssi/page.shtml'), qq(open <!--#include virtual="/static/file.txt" -->\n));
@@ -131,7 +153,7 @@ sub fields { my ($res) = @_; return { map { /^([^=]+)=(.*)/ ? ($1 => $2) : () } 
 
 # ---- the same bytes, whatever reads them ----
 my @programs = (['/cgi/echo.cgi', 'CGI'], ['/proxied', 'mod_proxy_http'], ['/index/', 'DirectoryIndex'], ['/rewritten/some/path', 'RewriteRule'],
-    ['/fallback/some/path', 'FallbackResource'], ['/action/x', 'Action']);
+    ['/fallback/some/path', 'FallbackResource'], ['/action/x', 'Action'], $php ? ['/php/app.php', 'PHP'] : ());
 for (@programs) {
     my ($path, $name) = @$_;
     for my $size (2, 100, 8192, 16384, 16385, 300_000) {

@@ -64,6 +64,13 @@ static wh_req *endpoint_here(request_rec *r, int early)
     return wh_req_get(r);
 }
 
+/* check_config reports this; should a section escape it all the same, nothing behind its gate is served. */
+static int gate_without_verifier(request_rec *r)
+{
+    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
+    return conf && (conf = wh_conf_effective(conf, r->pool))->gate == 1 && !conf->auth;
+}
+
 /* httpd fetches the admin's ErrorDocument for our own refusal: it is served even where it lies behind the gate that refused. */
 static int is_error_document(const request_rec *r)
 {
@@ -144,8 +151,11 @@ int wh_hook_fixups(request_rec *r)
     int rc;
 
     /* Sub-requests are often mere look-ups; if one is run, the handler hook sees to it. */
-    if (r->main || (wq = endpoint_here(r, 0)) == NULL) {
+    if (r->main) {
         return DECLINED;
+    }
+    if ((wq = endpoint_here(r, 0)) == NULL) {
+        return gate_without_verifier(r) ? wh_refuse_request(r, WH_REFUSAL_NOT_VERIFIED, "WebhookGate On without WebhookVerify") : DECLINED;
     }
     if (wq->state == WH_REFUSED && is_error_document(r)) {
         return DECLINED;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/encoding.h"
 #include "core/json.h"
 #include "core/options.h"
 #include "core/secret.h"
@@ -30,16 +31,34 @@ int wh_ctl_error(const wh_ctl *ctl, const char *fmt, ...)
     return WH_CTL_USAGE;
 }
 
+/* Of a whole UTF-8 sequence: C1 controls, which terminals obey as they do ESC, and what makes text read in another order than it is. */
+static int is_deceptive(const char *text, apr_size_t len)
+{
+    const unsigned char *c = (const unsigned char *)text;
+
+    if (len == 2) {
+        return c[0] == 0xc2 && c[1] < 0xa0;
+    }
+    /* U+200B..F, U+2028..E, U+2060..F, U+FEFF */
+    return len == 3
+           && ((c[0] == 0xe2 && c[1] == 0x80 && ((c[2] >= 0x8b && c[2] <= 0x8f) || (c[2] >= 0xa8 && c[2] <= 0xae)))
+               || (c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa0 && c[2] <= 0xaf) || (c[0] == 0xef && c[1] == 0xbb && c[2] == 0xbf));
+}
+
 void wh_ctl_print(const char *text, apr_size_t len, int lines)
 {
-    apr_size_t i;
-    for (i = 0; i < len; i++) {
+    apr_size_t i, n;
+
+    for (i = 0; i < len; i += n) {
         unsigned char c = (unsigned char)text[i];
-        if ((c < 0x20 && !(lines && (c == '\n' || c == '\t'))) || c == 0x7f) {
-            printf("\\x%02x", c);
+
+        n = c < 0x80 ? 1 : wh_utf8_sequence(text + i, len - i);
+        if (c < 0x80 ? (c >= 0x20 && c != 0x7f) || (lines && (c == '\n' || c == '\t')) : n > 0 && !is_deceptive(text + i, n)) {
+            fwrite(text + i, 1, n, stdout);
         }
         else {
-            putchar(c);
+            printf("\\x%02x", c);
+            n = 1;
         }
     }
 }

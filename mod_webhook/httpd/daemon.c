@@ -43,6 +43,7 @@ APLOG_USE_MODULE(webhook);
 typedef struct sentinel_baton {
     wh_global *global;
     apr_proc_t proc; /* pid -1: it has ended */
+    pid_t parent;    /* whose child it is: other processes have inherited this record */
 } sentinel_baton;
 
 /* The wake pipe's write end in a worker; found again through the retained record after the DSO was loaded anew. */
@@ -141,7 +142,7 @@ static apr_status_t end_sentinel(void *data)
     struct timespec nap = {0, 500 * 1000};
     pid_t pid = b->proc.pid, got;
 
-    if (pid <= 0) {
+    if (pid <= 0 || b->parent != getpid()) {
         return APR_SUCCESS;
     }
     b->proc.pid = -1;
@@ -204,6 +205,7 @@ static void start_sentinel(wh_global *g, wh_retained *kept)
     b = apr_pcalloc(pconf, sizeof(*b));
     b->global = g;
     b->proc.pid = pid;
+    b->parent = httpd_pid;
     apr_pool_cleanup_register(pconf, b, end_sentinel, apr_pool_cleanup_null); /* before the next line: runs after its own */
     apr_proc_other_child_register(&b->proc, sentinel_maintenance, b, NULL, pconf);
     ap_log_error(APLOG_MARK, APLOG_DEBUG, 0, g->main_server, "WH0403: sentinel %" APR_PID_T_FMT " started", pid);

@@ -3,6 +3,7 @@
  * memory.c: the store contract over arrays, searched from one end to the other. Each delivery has a pool of its own that goes with it.
  */
 #include "store/memory_store.h"
+#include "store/store.h"
 
 #include <apr_strings.h>
 #include <stddef.h>
@@ -457,7 +458,7 @@ static apr_status_t mem_reclaim(webhook_store *s, apr_time_t now, int *count, we
             attempt_add(d, j, &t, "lost");
             j->state = RETRY;
             j->token = 0;
-            j->due = now;
+            j->due = wh_store_lost_due(j->attempts, now);
             j->reason = wh_failure_LOST;
             ++*count;
         }

@@ -16,6 +16,7 @@
 #include "core/log.h"
 #include "core/reasons.h"
 #include "store/sqlite_store.h"
+#include "store/store.h"
 
 #define LEASE_BYTES_MAX (32 * 1024 * 1024) /* bodies loaded in one turn */
 #define OWNER_TRIES 1000
@@ -306,18 +307,20 @@ apr_status_t wh_sq_turn(webhook_store *s, webhook_settlement *const *settled, in
                         int want_count, apr_time_t now, apr_array_header_t *leases, apr_time_t *next_due, apr_pool_t *p,
                         webhook_result *res)
 {
-    int i, rc, due = 0, before = leases ? leases->nelts : 0;
+    int i, rc = SQLITE_OK, due = 0, before = leases ? leases->nelts : 0;
     apr_status_t rv;
 
     *next_due = 0;
-    rv = wh_sq_reader(s, res);
-    if (rv != APR_SUCCESS)
-        return rv;
-    rc = look(s, wants, want_count, now, &due, next_due);
-    if (rc != SQLITE_OK)
-        return wh_sq_failed(s, rc, "looking for due jobs", res);
-    if (!settled_count && !due)
-        return APR_SUCCESS;
+    if (!settled_count) {
+        rv = wh_sq_reader(s, res);
+        if (rv != APR_SUCCESS)
+            return rv;
+        rc = look(s, wants, want_count, now, &due, next_due);
+        if (rc != SQLITE_OK)
+            return wh_sq_failed(s, rc, "looking for due jobs", res);
+        if (!due)
+            return APR_SUCCESS;
+    }
 
     rv = settled_count ? wh_sq_begin(s, res) : wh_sq_begin_unsynced(s, res);
     if (rv != APR_SUCCESS)
@@ -380,7 +383,7 @@ static int take_back(webhook_store *s, sqlite3_int64 job, apr_time_t now)
     t.started = j.leased;
     t.ended = now;
     t.reason = wh_failure_LOST;
-    rc = job_close(s, job, &j, WH_JOB_RETRY, now, j.attempts, wh_failure_LOST, now);
+    rc = job_close(s, job, &j, WH_JOB_RETRY, wh_store_lost_due(j.attempts, now), j.attempts, wh_failure_LOST, now);
     return rc == SQLITE_OK ? attempt_add(s, job, &t, WH_AT_LOST) : rc;
 }
 

@@ -58,3 +58,14 @@ const char *wh_store_configure(wh_store_spec **out, const char *text, const apr_
     *out = spec;
     return NULL;
 }
+
+apr_time_t wh_store_lost_due(int attempts, apr_time_t now)
+{
+    const int at_once = 3, steps = 12; /* 2^12 s is over an hour */
+    int n = attempts - at_once - 1;
+
+    if (n < 0)
+        return now;
+    n = n < steps ? n : steps;
+    return now + ((apr_time_t)1 << n < 3600 ? apr_time_from_sec((apr_time_t)1 << n) : apr_time_from_sec(3600));
+}

@@ -49,6 +49,13 @@ const char *wh_store_configure(wh_store_spec **out, const char *text, const apr_
                                void *baton, apr_pool_t *pconf, apr_pool_t *ptemp);
 
 /**
+ * When a job whose attempt was lost (its dispatcher died) is due again. The first three times at once; from then on after 1 s, 2 s, 4 s ...
+ * at most an hour: a delivery that kills every dispatcher must not do so ten times a second for ever. For providers' reclaim().
+ * @param attempts attempts of the job so far, the lost one included
+ */
+apr_time_t wh_store_lost_due(int attempts, apr_time_t now);
+
+/**
  * Who owns the store's files: for a tool started as root, which becomes that user before it opens the store (files made by root would lock
  * the server out). Meaningful for stores that are files; the target is the path behind "sqlite:".
  * @return APR_SUCCESS, or the errno of looking at the file and then at its directory

@@ -376,6 +376,31 @@ static void check_reclaim_and_retention(void)
     is_int(fx_stats(spec, s).deliveries, 1, "%s: one left", k->name);
 }
 
+/* A delivery that kills whoever works on it. */
+static void check_poison(void)
+{
+    static const int waits[] = {0, 0, 0, 1, 2, 4};
+    apr_time_t now = apr_time_now();
+    wh_store_spec *spec;
+    webhook_store *s = start("poison", NULL, &spec);
+    fx_item *a = fx_small(fx_pool, NULL, "h", NULL, now);
+    webhook_result res;
+    int i, n;
+
+    fx_accept(spec, s, a, now);
+    is_int(spec->provider->own(s, &res), APR_SUCCESS, "%s: own", k->name);
+    for (i = 0; i < (int)(sizeof(waits) / sizeof(waits[0])); i++) {
+        now += SECONDS(200);
+        is_int(fx_lease(spec, s, "h", 1, now, NULL)->nelts, 1, "%s: leased", k->name);
+        now += SECONDS(61);
+        spec->provider->reclaim(s, now, &n, &res);
+        is_int(APR_ARRAY_IDX(fx_get(spec, s, a->id)->jobs, 0, webhook_job_row).due - now, SECONDS(waits[i]), "%s: due %d s after loss %d", k->name,
+               waits[i], i + 1);
+    }
+    is_int(wh_store_lost_due(13, 0), SECONDS(512), "%s: doubling", k->name);
+    is_int(wh_store_lost_due(1000000, 0), SECONDS(3600), "%s: at most an hour", k->name);
+}
+
 static void check_list(void)
 {
     apr_time_t now = apr_time_now();
@@ -465,6 +490,7 @@ int main(void)
         check_duplicates();
         check_replay();
         check_reclaim_and_retention();
+        check_poison();
         check_list();
         check_limits_and_describe();
     }

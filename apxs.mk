@@ -8,6 +8,7 @@
 #   make -f apxs.mk check      the part of it that needs no server
 #   make -f apxs.mk install    into Apache                                          (DESTDIR= PREFIX=)
 #   make -f apxs.mk chaos      kill loops                                          (CYCLES= SEED= FAULT=F2 MPM=)
+#   make -f apxs.mk dudect     does the time of a comparison tell anything?         (SAMPLES=1000000)
 #   make -f apxs.mk asan | valgrind | fuzz | bench | deps | clean
 #
 # Settings: APXS CC CFLAGS LDFLAGS DESTDIR PREFIX STATEDIR WERROR=0 V=1 BUILD JOBS.
@@ -45,7 +46,7 @@ all: $(MODULE) $(TOOL)
 
 # Goals that install what they need, then build in a make of their own: before
 # that there may be no compiler to ask for its flags.
-OUTER := deps run test bench chaos asan valgrind fuzz clean
+OUTER := deps run test bench chaos asan valgrind fuzz dudect clean
 .PHONY: all check install units modules benches $(OUTER)
 
 deps:
@@ -67,6 +68,8 @@ valgrind:
 	$(Q)build/deps.sh valgrind && $(SELF) units && build/units.sh $(BUILD) valgrind
 fuzz:
 	$(Q)build/deps.sh fuzz && build/fuzz.sh $(or $(SECONDS),60)
+dudect:
+	$(Q)build/deps.sh build && $(SELF) $(BUILD)/dudect/compare && $(BUILD)/dudect/compare $(or $(SAMPLES),1000000)
 clean:
 	$(Q)rm -rf $(BUILD)
 
@@ -131,6 +134,9 @@ $(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/replay_main.c $(LIB) $(NEEDS)
 $(BUILD)/bench/%: t/bench/%.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ $(LDHARD) $(LDFLAGS) $(LIB) $(APRLIBS) $(LIBS)
+$(BUILD)/dudect/%: t/dudect/%.c $(LIB) $(NEEDS)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ $(LDHARD) $(LDFLAGS) $(LIB) $(APRLIBS) $(LIBS) -lm
 $(BUILD)/libfuzzer/%: t/fuzz/%.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ -fsanitize=fuzzer $(LIB) $(APRLIBS) $(LIBS)

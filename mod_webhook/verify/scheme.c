@@ -445,6 +445,15 @@ static void set_protection(webhook_verifier *v)
     for (i = 0; i < v->id_locs->nelts; i++) {
         if (!is_signed(v, &APR_ARRAY_IDX(v->id_locs, i, wh_locator))) v->id_signed = 0;
     }
+    /* The id of the first of several items does not name the delivery as a whole. */
+    if (v->items) v->id_signed = 0;
+    v->ts_signed = v->primitive == WH_JWT || v->primitive == WH_HTTPSIG || (v->message && v->message->uses_ts);
+    for (i = 0; i < v->ts_locs->nelts; i++) {
+        if (is_signed(v, &APR_ARRAY_IDX(v->ts_locs, i, wh_locator))) v->ts_signed = 1;
+    }
+    for (i = 0; v->message && i < v->message->count; i++) { /* whose builder insists on a signed timestamp */
+        if (v->message->parts[i].has_loc && v->message->parts[i].loc.kind == WH_LOC_CONTENTFUL) v->ts_signed = 1;
+    }
 }
 
 static void push_unique(apr_array_header_t *list, const char *text, int fold)

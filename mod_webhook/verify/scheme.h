@@ -238,7 +238,7 @@ struct webhook_verifier {
     apr_array_header_t *ts_locs, *id_locs, *event_locs; /* wh_locator, first present */
     wh_time_unit unit;
     apr_interval_time_t tolerance, future; /* < 0: unlimited */
-    int id_signed;
+    int id_signed, ts_signed;            /* whether the signature covers the id, the timestamp */
 
     apr_array_header_t *required;        /* wh_required_header */
     int has_digest;

@@ -61,12 +61,60 @@ static void put_list(wh_buf *b, const char *name, const char *const *list)
     wh_buf_adds(b, "]");
 }
 
+static void put_seconds(wh_buf *b, const char *name, apr_interval_time_t t)
+{
+    if (t >= 0) wh_json_put_member_int(b, name, (apr_int64_t)apr_time_sec(t));
+}
+
+/* What a configured scheme looks at and covers */
+static void put_facts(wh_buf *b, const webhook_verifier *v, const char *const *no_list)
+{
+    const webhook_scheme_traits *traits = &v->traits;
+    int i, k, url = v->primitive == WH_HTTPSIG || (v->message && v->message->uses_url);
+
+    put_list(b, "methods", traits->methods ? traits->methods : no_list);
+    if (traits->content_types) put_list(b, "content_types", traits->content_types);
+    if (traits->body_limit) wh_json_put_member_int(b, "body_limit", (apr_int64_t)traits->body_limit);
+    if (traits->success_status) wh_json_put_member_int(b, "status", traits->success_status);
+    if (traits->empty_refusal_body) wh_json_put_member_bool(b, "empty_refusal_body", 1);
+    if (v->primitive != WH_NONE && v->primitive != WH_TOKEN) {
+        wh_json_put_name(b, "algorithms");
+        for (i = 0; i < v->algorithms->nelts; i++) {
+            const char *name = APR_ARRAY_IDX(v->algorithms, i, wh_named_alg).alg->name;
+            wh_buf_adds(b, i ? "," : "[");
+            wh_json_put_string(b, name, strlen(name));
+        }
+        wh_buf_adds(b, "]");
+    }
+    wh_json_put_member(b, "signs", v->message ? v->message->text : NULL);
+    for (i = 0; i < v->claims->nelts; i++) {
+        const wh_claim_rule *rule = &APR_ARRAY_IDX(v->claims, i, wh_claim_rule);
+        for (k = 0; k < rule->alternatives->nelts; k++) {
+            if (APR_ARRAY_IDX(rule->alternatives, k, wh_template *)->uses_url) url = 1;
+        }
+    }
+    wh_json_put_member_bool(b, "uses_url", url);
+    if (v->ts_locs->nelts || v->primitive == WH_HTTPSIG) {
+        wh_json_put_member_bool(b, "timestamp_signed", v->ts_signed);
+        put_seconds(b, "tolerance_seconds", v->tolerance);
+        put_seconds(b, "future_seconds", v->future);
+    }
+    if (v->primitive == WH_JWT) {
+        put_seconds(b, "leeway_seconds", v->leeway);
+        if (v->max_age) put_seconds(b, "max_age_seconds", v->max_age);
+    }
+    if (traits->window) put_seconds(b, "window_seconds", traits->window);
+    wh_json_put_member_bool(b, "protects_body", traits->protects_body);
+    wh_json_put_member_bool(b, "id_signed", v->id_signed);
+    wh_json_put_member_int(b, "handshakes", v->handshakes->nelts);
+}
+
 const char *wh_verifier_json(wh_buf *b, const webhook_verifier_provider *provider, apr_pool_t *p)
 {
     wh_verifier_info info;
     webhook_verifier *v = NULL;
     apr_array_header_t *options = apr_array_make(p, 2, sizeof(webhook_option));
-    const webhook_scheme_traits *traits;
+    static const char *const post[] = { "POST", NULL };
     const char *s;
     apr_size_t len;
 
@@ -90,15 +138,7 @@ const char *wh_verifier_json(wh_buf *b, const webhook_verifier_provider *provide
             }
         }
         if ((s = provider->configure(&v, provider, options, p, p)) != NULL) return s;
-        traits = provider->traits(v);
-        if (traits->methods) put_list(b, "methods", traits->methods);
-        if (traits->content_types) put_list(b, "content_types", traits->content_types);
-        if (traits->body_limit) wh_json_put_member_int(b, "body_limit", (apr_int64_t)traits->body_limit);
-        if (traits->success_status) wh_json_put_member_int(b, "status", traits->success_status);
-        if (traits->window) wh_json_put_member_int(b, "window_seconds", (apr_int64_t)apr_time_sec(traits->window));
-        wh_json_put_member_bool(b, "protects_body", traits->protects_body);
-        wh_json_put_member_bool(b, "id_signed", v->id_signed);
-        wh_json_put_member_int(b, "handshakes", v->handshakes->nelts);
+        put_facts(b, v, post);
     }
     wh_buf_adds(b, "}");
     return NULL;

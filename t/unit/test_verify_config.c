@@ -205,6 +205,42 @@ static void test_traits(void)
     ok(wh_verifier_builtin("nobody") == NULL && wh_verifier_builtin(NULL) == NULL, "an unknown name gives none");
 }
 
+/* What the manual says of presets comes from here */
+static void test_facts(void)
+{
+    static const struct {
+        const char *scheme, *member, *value;
+    } facts[] = {
+        { "github", "protects_body", "true" }, { "github", "id_signed", "false" }, { "github", "timestamp_signed", NULL },
+        { "github", "body_limit", "26214400" }, { "github", "uses_url", "false" }, { "github", "signs", "{body}" },
+        { "stripe", "timestamp_signed", "true" }, { "stripe", "tolerance_seconds", "300" }, { "stripe", "id_signed", "true" },
+        { "linear", "timestamp_signed", "true" }, { "contentful", "timestamp_signed", "true" }, { "square", "uses_url", "true" },
+        { "plivo-v3", "uses_url", "true" }, { "qstash", "uses_url", "true" }, { "plaid", "max_age_seconds", "300" },
+        { "aws-sns", "tolerance_seconds", NULL }, { "aws-sns", "future_seconds", "300" }, { "xero", "empty_refusal_body", "true" },
+        { "mercadopago", "protects_body", "false" }, { "gitlab-token", "timestamp_signed", NULL }, { "rfc9421", "timestamp_signed", "true" },
+        /* several items: the first one's id is not the delivery's */
+        { "adyen-payments", "id_signed", "false" },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+        webhook_slice text;
+        wh_json_error jerr;
+        wh_json *doc = NULL;
+        wh_buf b;
+
+        wh_buf_init(&b, p, 512);
+        wh_verifier_json(&b, wh_verifier_builtin(facts[i].scheme), p);
+        text.data = b.data;
+        text.len = b.len;
+        if (wh_json_parse(&doc, text, p, &jerr) != APR_SUCCESS) {
+            ok(0, "%s: JSON", facts[i].scheme);
+            continue;
+        }
+        is_str(member_text(wh_json_root(doc), facts[i].member, p), facts[i].value, "%s: %s", facts[i].scheme, facts[i].member);
+    }
+}
+
 int main(void)
 {
     apr_initialize();
@@ -212,6 +248,7 @@ int main(void)
     test_options();
     test_secrets();
     test_traits();
+    test_facts();
     apr_pool_destroy(p);
     return tap_done();
 }

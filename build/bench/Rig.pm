@@ -214,9 +214,9 @@ sub memory {
 
 # ---- Apache ----
 
-# apache(NAME, CONF): @DIR@ in CONF is the server's directory. Event MPM with a fixed number of threads, enough for all connections in either
-# process (event MPM closes idle ones when a process runs out of threads, which would be counted as errors);
-# the modules of an ordinary reverse proxy; no access log, which would only make the floor higher.
+# apache(NAME, CONF): @DIR@ in CONF is the server's directory. Event MPM with two children (BENCH_CHILDREN) and a fixed number of threads,
+# each child with enough for all connections: it closes idle ones when it runs out of threads. The modules of an ordinary reverse proxy;
+# no access log, which would only make the floor higher.
 sub apache {
     my ($name, $conf, %opt) = @_;
     my $root = "$dir/$name";
@@ -323,7 +323,8 @@ sub load {
     my $text = slurp($out) // '';
     my ($requests, $usec, $status, $errors, $p50, $p99) = $text =~ /^RESULT (\d+) (\d+) (\d+) (\d+) ([\d.]+) ([\d.]+)/m or die "wrk: $text\n";
     # a server may close an idle connection at any time; what may not happen is an answer that is an error
-    die "wrk on $path: $status answers were errors, $errors connections failed\n" if $status || $errors > $requests / 1000 || !$requests;
+    die "wrk on $path: not one answer within $seconds s\n" if !$requests;
+    die "wrk on $path: $status answers were errors, $errors connections failed\n" if $status || $errors > $requests / 1000;
     return { rate => $requests * 1e6 / $usec, requests => $requests, p50 => $p50, p99 => $p99 };
 }
 

@@ -105,6 +105,7 @@ sub fill {
     Rig::apache($name, $conf);
     Rig::stop($name);
     store_bench($name, "preload=$jobs", 'preload_body=1000', 'lease=0');
+    system 'sync'; # what filling left to be written is no part of what is measured next
     return;
 }
 

@@ -303,7 +303,7 @@ static int connect_checked(webhook_store *s, const struct stat *st, int *problem
     sqlite3_int64 value = 0;
     int rc;
 
-    rc = sqlite3_open_v2(s->conf->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, NULL);
+    rc = sqlite3_open_v2(s->conf->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, wh_sq_vfs());
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_extended_result_codes(s->db, 1);
@@ -462,6 +462,7 @@ apr_status_t wh_sq_failed(webhook_store *s, int rc, const char *doing, webhook_r
     if (s->db) {
         int i;
 
+        wh_sq_wal_hold(s->db, 0);
         for (i = 0; i < WH_SQ_STATEMENT_COUNT; i++)
             sqlite3_reset(s->statement[i]);
         if (!sqlite3_get_autocommit(s->db))
@@ -480,6 +481,8 @@ apr_status_t wh_sq_failed(webhook_store *s, int rc, const char *doing, webhook_r
 void wh_sq_abandon(webhook_store *s)
 {
     undo(s);
+    if (s->db)
+        wh_sq_wal_hold(s->db, 0);
     if (s->db && !sqlite3_get_autocommit(s->db) && wh_sq_run(s, WH_SQ_ROLLBACK, "") != SQLITE_OK)
         wh_sq_disconnect(s);
     wh_sq_unlock(s);
@@ -519,6 +522,7 @@ static apr_status_t begin(webhook_store *s, int unsynced, webhook_result *res)
     if (rc == SQLITE_OK)
         rc = wh_sq_run(s, WH_SQ_BEGIN, "");
     if (rc == SQLITE_OK) {
+        wh_sq_wal_hold(s->db, !unsynced);
         /* Another process may have brought the schema to a version this code does not know. */
         rc = wh_sq_row(s, WH_SQ_VERSION_NOW, &stmt, "");
         if (rc == SQLITE_ROW) {
@@ -561,6 +565,7 @@ apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res)
     rc = wh_sq_run(s, WH_SQ_COMMIT, "");
     if (rc != SQLITE_OK)
         return wh_sq_failed(s, rc, "committing", res);
+    wh_sq_wal_hold(s->db, 0);
     memset(s->delta, 0, sizeof s->delta);
     if (!files_same(s)) {
         /* Committed into something that is no longer there under its name. The next call sees to what can be saved of it. */

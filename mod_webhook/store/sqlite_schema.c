@@ -126,7 +126,7 @@ int wh_sq_prepare_connection(sqlite3 *db)
     rc = sqlite3_exec(db,
                       "PRAGMA journal_mode=WAL;"
                       "PRAGMA synchronous=FULL;"
-                      "PRAGMA cache_size=-8192;" /* KiB per process; every commit of another process empties it anyway */
+                      "PRAGMA cache_size=-2048;" /* KiB per process: a batch and the way to it; every commit of another process empties it anyway */
                       "PRAGMA temp_store=MEMORY;"
                       "PRAGMA mmap_size=0;" /* a mapped file that somebody truncates is a SIGBUS for the whole server */
                       "PRAGMA journal_size_limit=268435456",

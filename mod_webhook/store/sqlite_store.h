@@ -230,6 +230,15 @@ void wh_sq_abandon(webhook_store *s);
 int wh_sq_checkpoint(webhook_store *s);
 int wh_sq_file_same(const char *path, const wh_sq_file *f);
 
+/* sqlite_wal_file.c */
+/**
+ * The VFS that connections of a process that serves are opened with, made at first use; NULL: SQLite's own. Never in httpd's parent, where
+ * SQLite would still know it after a restart has unloaded this code.
+ */
+const char *wh_sq_vfs(void);
+/** Collect writes to the log from now on (inside a transaction that its commit syncs), or no more; what is still held is forgotten. */
+void wh_sq_wal_hold(sqlite3 *db, int hold);
+
 /* sqlite_statement.c */
 /**
  * Bind and step once. Formats: i sqlite3_int64, t text or NULL, b data and apr_size_t (no data: NULL), z the same but empty bytes when

@@ -51,9 +51,13 @@ static int f_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
     return fails() ? SQLITE_IOERR_READ : M(f)->xRead(REAL(f), p, n, at);
 }
 
+static int syncs, writes, unsynced; /* unsynced: writes since the last sync */
+
 /* a failed write may have written a part */
 static int f_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
+    writes++;
+    unsynced++;
     if (fails()) {
         M(f)->xWrite(REAL(f), p, n / 2, at);
         return fault.rc_write;
@@ -68,6 +72,8 @@ static int f_truncate(sqlite3_file *f, sqlite3_int64 n)
 
 static int f_sync(sqlite3_file *f, int flags)
 {
+    syncs++;
+    unsynced = 0;
     return fails() ? fault.rc_sync : M(f)->xSync(REAL(f), flags);
 }
 
@@ -260,6 +266,36 @@ static void sweep(const char *what, int mode, int rc_sync, int rc_write)
     is_int(bad, 0, "%s: nothing acknowledged is lost, the store is sound and heals", what);
 }
 
+/* What is acknowledged or settled is synced, also by a handle that leased without a sync before; and many pages are few writes. */
+static void check_syncs(void)
+{
+    static char body[40000];
+    wh_store_spec *spec = fx_sqlite("syncs", FX_PLAIN);
+    apr_time_t now = apr_time_now();
+    apr_array_header_t *l;
+    webhook_result res;
+    webhook_store *s;
+    int round;
+
+    fx_init(spec, &res);
+    s = fx_open(spec, fx_pool);
+    spec->provider->own(s, &res);
+    for (round = 1; round <= 2; round++) {
+        syncs = writes = 0;
+        is_int(fx_accept(spec, s, fx_make(fx_pool, body, sizeof body, NULL, "h", NULL, now), now), WEBHOOK_ACCEPT_STORED, "accepted");
+        is_int(syncs, 1, "round %d: accepting syncs once", round);
+        is_int(unsynced, 0, "round %d: after everything it wrote", round);
+        ok(writes < 10, "round %d: ten and more pages are %d writes", round, writes);
+        syncs = 0;
+        l = fx_lease(spec, s, "h", 1, now, NULL);
+        is_int(l->nelts, 1, "leased");
+        is_int(syncs, 0, "round %d: leasing alone does not sync", round);
+        is_int(fx_settle(spec, s, FX_LEASE(l, 0), WEBHOOK_OUTCOME_DONE, 0, now), 1, "settled");
+        is_int(syncs, 1, "round %d: settling syncs once", round);
+        is_int(unsynced, 0, "round %d: after everything, the lease too", round);
+    }
+}
+
 int main(void)
 {
     /* thousands of syncs whose real meaning does not matter here */
@@ -268,6 +304,7 @@ int main(void)
     fx_begin();
     fx_quiet = 1;
     install();
+    check_syncs();
     sweep("an I/O error once", ONCE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE);
     sweep("a full disk once", ONCE, SQLITE_IOERR_FSYNC, SQLITE_FULL);
     sweep("I/O errors from then on", FROM_THEN_ON, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE);

@@ -19,7 +19,8 @@ for bin in "$build"/libfuzzer/fuzz_*; do
     name=${bin##*/fuzz_}
     mkdir -p "$build/new/$name" "$build/crash"
     echo "== $name, $seconds s"
-    "$bin" -max_total_time="$seconds" -print_final_stats=1 -verbosity=0 -timeout=10 -rss_limit_mb=2048 \
+    # APR's pools hide pointers from the leak check; valgrind looks for leaks in the replay
+    ASAN_OPTIONS=detect_leaks=0 "$bin" -detect_leaks=0 -max_total_time="$seconds" -verbosity=0 -timeout=10 -rss_limit_mb=2048 \
         -artifact_prefix="$build/crash/$name-" "$build/new/$name" "t/fuzz/corpus/$name" || rc=1
 done
 [ $found = 1 ] || { echo "fuzz.sh: no targets" >&2; exit 1; }

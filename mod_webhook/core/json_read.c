@@ -12,6 +12,7 @@
 #include "core/json.h"
 
 #include <apr_strings.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,7 @@ static const char *reason_of(const json_error_t *e)
     case json_error_stack_overflow:
         return "depth";
     case json_error_out_of_memory:
+    case json_error_unknown: /* it gives up without a word when it gets no memory for a node */
         return "memory";
     default:
         return "syntax";
@@ -233,7 +235,13 @@ apr_status_t wh_json_parse(wh_json **out, webhook_slice text, apr_pool_t *p, wh_
     rv = scan_text(text, &reals, err);
     if (rv != APR_SUCCESS)
         return rv;
+    errno = 0;
     root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &jerr);
+    /* It goes on without the bytes it found no memory for: what comes of that is neither the sender's mistake nor his document. */
+    if (errno == ENOMEM) {
+        json_decref(root);
+        return fail(err, "memory", 0);
+    }
     if (!root)
         return fail(err, reason_of(&jerr), jerr.position > 0 ? (apr_size_t)jerr.position : 0);
 

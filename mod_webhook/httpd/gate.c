@@ -145,6 +145,17 @@ int wh_hook_authn(request_rec *r)
     return OK;
 }
 
+/*
+ * What a verified GET brings is for that request alone. mod_cache, which answers before any of our phases, and caches elsewhere would give
+ * it to everybody who asks for the same URL: to them it does not look like the answer to a request with credentials.
+ */
+static void keep_from_caches(request_rec *r)
+{
+    if (r->method_number == M_GET) {
+        r->no_cache = 1;
+    }
+}
+
 int wh_hook_fixups(request_rec *r)
 {
     wh_req *wq;
@@ -160,6 +171,7 @@ int wh_hook_fixups(request_rec *r)
     if (wq->state == WH_REFUSED && is_error_document(r)) {
         return DECLINED;
     }
+    keep_from_caches(r);
     if ((rc = wh_req_verify(wq)) != OK) {
         return rc;
     }
@@ -217,6 +229,7 @@ int wh_hook_handler(request_rec *r)
     if (r->main) {
         return wq->state == WH_ACCEPTED && !ours ? DECLINED : HTTP_FORBIDDEN;
     }
+    keep_from_caches(r);
     late = wq->state == WH_UNDECIDED;
     if ((rc = wh_req_verify(wq)) != OK) {
         return rc;

@@ -581,12 +581,29 @@ apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res)
     return APR_SUCCESS;
 }
 
+/* A reader is done in a moment or not soon: a list somebody pages through must not hold up who accepts. */
+static int wait_for_reader(void *baton, int tries)
+{
+    (void)baton;
+    if (tries >= 40)
+        return 0;
+    apr_sleep(500);
+    return 1;
+}
+
 int wh_sq_checkpoint(webhook_store *s)
 {
     int in_log = 0, copied = 0;
     int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
 
     s->checkpointed = wh_monotonic();
+    if (rc == SQLITE_OK && in_log > 0 && copied == in_log) {
+        /* All is copied, but the log is only begun anew by a writer that meets no reader at that instant, and a busy dispatcher reads all the
+         * time: wait for that instant here, or the log grows for as long as the load lasts. */
+        sqlite3_busy_handler(s->db, wait_for_reader, NULL);
+        (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+        sqlite3_busy_handler(s->db, wait_for_foreigner, s);
+    }
     /* A long reader keeps the log from being begun anew; then it is tried again after as much again was written. */
     if (rc == SQLITE_OK)
         s->wal_pages = copied == in_log ? 0 : s->wal_pages / 2;

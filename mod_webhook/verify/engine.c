@@ -16,6 +16,12 @@ int wh_deny(wh_vctx *c, wh_refusal refusal, const char *fmt, ...)
 {
     va_list ap;
 
+    if (c->failed) {
+        c->verdict->detail = "there was no memory to verify the request";
+        c->verdict->status = wh_refusal_table[WH_REFUSAL_INTERNAL].status;
+        c->verdict->reason = wh_refusal_table[WH_REFUSAL_INTERNAL].code;
+        return 0;
+    }
     va_start(ap, fmt);
     c->verdict->detail = apr_pvsprintf(c->p, fmt, ap);
     va_end(ap);
@@ -300,7 +306,10 @@ static int match_symmetric(wh_vctx *c, const wh_message *m, const wh_key **keys,
                 if (!made) {
                     int ok = c->v->primitive == WH_HASH ? wh_hash_message(c->v, (wh_digest)d, m, keys[k], md)
                                                         : wh_mac_one(keys[k], (wh_digest)d, m, md);
-                    if (!ok) break;
+                    if (!ok) {
+                        c->failed = 1;
+                        break;
+                    }
                     made = 1;
                 }
                 found |= (unsigned int)wh_equal(c->candidates[i].bytes, c->candidates[i].len, md, wh_digest_size((wh_digest)d));
@@ -323,7 +332,10 @@ static int match_public(wh_vctx *c, const wh_message *m, const wh_key **keys, in
         if (alg->kind == WH_ALG_ED25519) {
             if (!whole.data) whole = wh_message_join(m, NULL, c->p);
         } else if (!have[alg->digest]) {
-            if (!wh_hash_message(c->v, alg->digest, m, NULL, md[alg->digest])) return -1;
+            if (!wh_hash_message(c->v, alg->digest, m, NULL, md[alg->digest])) {
+                c->failed = 1;
+                return -1;
+            }
             have[alg->digest] = 1;
         }
         for (k = 0; k < n_keys; k++) {

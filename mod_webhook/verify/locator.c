@@ -218,7 +218,12 @@ const wh_json *wh_ctx_json(wh_vctx *c)
     if (c->json_state == 0) {
         webhook_slice text;
         wh_json_error err;
-        c->json_state = ctx_payload(c, &text) == WH_FOUND && wh_json_parse(&c->json, text, c->p, &err) == APR_SUCCESS ? 1 : -1;
+
+        c->json_state = -1;
+        if (ctx_payload(c, &text) == WH_FOUND) {
+            if (wh_json_parse(&c->json, text, c->p, &err) == APR_SUCCESS) c->json_state = 1;
+            else if (strcmp(err.reason, "memory") == 0) c->failed = 1;
+        }
     }
     return c->json_state > 0 ? c->json : NULL;
 }

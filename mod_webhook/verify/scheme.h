@@ -295,6 +295,7 @@ typedef struct wh_vctx {
     webhook_verdict *verdict;
     apr_pool_t *p;
     int headers_only; /* screen(): the body is not there yet */
+    int failed;       /* a library had no memory for what was to be computed: whatever is refused then, it is not the sender's fault */
 
     int n_candidates;
     wh_candidate candidates[WH_MAX_CANDIDATES];

@@ -76,6 +76,7 @@ good 'the largest secret', section('') =~ s/good/full/r;
 good 'several secrets with times', section("WebhookSecret id=b from=2026-01-01T00:00:00Z until=2027-01-01T00:00:00+01:00 file:good.key");
 good 'nothing verified, written out', "<Location /h>\nWebhookVerify none\nSetHandler webhook\n</Location>\nWebhookStore sqlite:state/q.db",
     'verifies nothing (WebhookVerify none)';
+good 'a scheme that leaves the body open says so', section('') =~ s/github/gitlab-token/r, 'scheme gitlab-token does not sign the body';
 good 'all of a section', section(<<'EOF');
 WebhookName a-name
 WebhookDeliver file:out/x.jsonl "req('X-Kind') == 'a' && webhook_json('/ref') =~ m#^refs/heads/#"

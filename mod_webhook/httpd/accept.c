@@ -296,13 +296,16 @@ int wh_accept(wh_req *wq, request_rec *r)
     if (!group && !(g->store_none && to.handlers->nelts == 0)) {
         return wh_refuse(wq, WH_REFUSAL_STORE_FAILED, "this process has no store");
     }
-    wh_sha256(digest, wq->body.data.data, wq->body.data.len);
-    fill_delivery(&d, wq, digest);
+    /* Without a store the digest is only for the log: it costs as much as the signature. */
+    if (group || g->log.fd >= 0) {
+        wh_sha256(digest, wq->body.data.data, wq->body.data.len);
+        fill_delivery(&d, wq, digest);
+        item.dedupe_key = group ? dedupe_key(wq, digest) : NULL;
+    }
     item.delivery = &d;
     item.handler_count = to.handlers->nelts;
     item.handlers = (const char *const *)to.handlers->elts;
     item.kept_as = item.handler_count ? NULL : to.kept_as;
-    item.dedupe_key = dedupe_key(wq, digest);
     item.dedupe_window = wh_conf_window(wq->conf);
     if (group) {
         wh_group_accept(group, &item, r->pool);
@@ -332,9 +335,9 @@ int wh_accept(wh_req *wq, request_rec *r)
         return wh_refuse_result(wq, &item.result);
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
-                  "WH0304: accepted endpoint=%s id=%s outcome=%s event=%s sender-id=%s bytes=%" APR_OFF_T_FMT " jobs=%d", d.endpoint,
-                  item.first_id, outcome_names[item.outcome], d.event ? d.event : "-", d.sender_id ? d.sender_id : "-", d.body_len,
-                  item.handler_count);
+                  "WH0304: accepted endpoint=%s id=%s outcome=%s event=%s sender-id=%s bytes=%" APR_OFF_T_FMT " jobs=%d", wq->auth->name,
+                  item.first_id, outcome_names[item.outcome], wq->verdict.event ? wq->verdict.event : "-",
+                  wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->body.len, item.handler_count);
     if (g->log.fd >= 0) {
         wh_delivery_log log = g->log;
 

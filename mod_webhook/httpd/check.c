@@ -271,6 +271,11 @@ static void make_auth(check *k, const wh_section *section)
         note(k, APLOG_WARNING, section->server, c->auth->file, c->auth->line, "WH0123: ",
              "endpoint %s verifies nothing (" WH_D_VERIFY " none): whoever reaches it is believed", c->auth->name);
     }
+    else if (!c->auth->traits->protects_body) {
+        note(k, APLOG_NOTICE, section->server, c->auth->file, c->auth->line, "WH0133: ",
+             "endpoint %s: scheme %s does not sign the body: who sees one request can send others; add Require ip, TLS client certificates or "
+             "fetch the facts back from the sender", c->auth->name, c->auth->scheme);
+    }
 }
 
 /* ---- 2. what a section stands for ---- */

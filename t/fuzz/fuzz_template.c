@@ -16,11 +16,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *err, *header = "X-Sig";
     int i;
 
-    if (size == 0) return 0;
+    static const char key[] = "a secret that is used nowhere else";
+
+    /* the fuzzer may find the secret in this program and put it into the template itself */
+    if (size == 0 || memmem(data, size, key, sizeof(key) - 1)) return 0;
     apr_pool_create(&p, fuzz_pool());
     memset(&s, 0, sizeof(s));
     s.name = names[data[0] % 6];
-    s.key = "a secret that is used nowhere else";
+    s.key = key;
     data++, size--;
     options = apr_array_make(p, 8, sizeof(webhook_option));
     if (strcmp(s.name, "httpsig") != 0) {

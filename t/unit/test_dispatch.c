@@ -583,8 +583,14 @@ static void stops(void)
         s.conf.parent_pidfd = fd;
         kill(pid, SIGKILL);
         t0 = apr_time_now();
-        ok(fd >= 0, "a pidfd");
-        is_int(dispatch(&s), 0, "the parent is dead");
+        if (fd < 0) { /* no such call here (valgrind, a strict sandbox): then life alone tells */
+            skip("a pidfd: no pidfd_open here");
+            skip("the parent is dead: no pidfd_open here");
+        }
+        else {
+            ok(1, "a pidfd");
+            is_int(dispatch(&s), 0, "the parent is dead");
+        }
         waitpid(pid, NULL, 0);
         close(fd);
     }

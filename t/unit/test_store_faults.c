@@ -393,7 +393,7 @@ static int full_disk(void)
     webhook_store *s;
 
     mkdir(dir, 0700);
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0
         || mount("tmpfs", dir, "tmpfs", 0, "size=8m") < 0)
         return 77;
     spec = fx_spec(apr_psprintf(fx_pool, "sqlite:%s/q/queue.db", dir), FX_PLAIN " body-file=10K");

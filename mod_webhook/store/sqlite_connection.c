@@ -202,24 +202,6 @@ static int note_wal(void *baton, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int pragma_int(sqlite3 *db, const char *sql, sqlite3_int64 *value)
-{
-    sqlite3_stmt *stmt;
-    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW) {
-        *value = sqlite3_column_int64(stmt, 0);
-        rc = SQLITE_OK;
-    } else if (rc == SQLITE_DONE) {
-        rc = SQLITE_CORRUPT;
-    }
-    sqlite3_finalize(stmt);
-    return rc;
-}
-
 /* The file was damaged when last seen: do not accept into it again before SQLite finds it sound. */
 static int check_again(webhook_store *s)
 {
@@ -308,13 +290,13 @@ static int connect_checked(webhook_store *s, const struct stat *st, int *problem
         return rc;
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_handler(s->db, wait_for_foreigner, s);
-    if ((rc = pragma_int(s->db, "PRAGMA application_id", &value)) != SQLITE_OK)
+    if ((rc = wh_sq_int(s->db, "PRAGMA application_id", &value)) != SQLITE_OK)
         return rc;
     if (value != WH_SQ_APPLICATION_ID) {
         *problem = WH_SQ_FOREIGN;
         return SQLITE_OK;
     }
-    if ((rc = pragma_int(s->db, "PRAGMA user_version", &value)) != SQLITE_OK)
+    if ((rc = wh_sq_int(s->db, "PRAGMA user_version", &value)) != SQLITE_OK)
         return rc;
     if (value != WH_SQ_VERSION) {
         *problem = value > WH_SQ_VERSION ? WH_SQ_NEWER : WH_SQ_OLDER;
@@ -323,7 +305,7 @@ static int connect_checked(webhook_store *s, const struct stat *st, int *problem
     if ((rc = wh_sq_prepare_connection(s->db)) != SQLITE_OK)
         return rc;
     sqlite3_wal_hook(s->db, note_wal, s);
-    if ((rc = pragma_int(s->db, "SELECT count(*) FROM counters", &value)) != SQLITE_OK)
+    if ((rc = wh_sq_int(s->db, "SELECT count(*) FROM counters", &value)) != SQLITE_OK)
         return rc;
     if (s->corrupt.st_ino && (rc = check_again(s)) != SQLITE_OK)
         return rc;

@@ -53,7 +53,7 @@ const wh_sq_step wh_sq_ladder[] = {
 };
 const int wh_sq_ladder_count = (int)(sizeof wh_sq_ladder / sizeof wh_sq_ladder[0]);
 
-static int get_int(sqlite3 *db, const char *sql, sqlite3_int64 *value)
+int wh_sq_int(sqlite3 *db, const char *sql, sqlite3_int64 *value)
 {
     sqlite3_stmt *stmt;
     int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
@@ -90,7 +90,7 @@ int wh_sq_upgrade(sqlite3 *db, const wh_sq_step *steps, int count)
     rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc != SQLITE_OK)
         return rc;
-    rc = get_int(db, "PRAGMA user_version", &version);
+    rc = wh_sq_int(db, "PRAGMA user_version", &version);
     for (i = 0; i < count && rc == SQLITE_OK; i++) {
         if (version != steps[i].from)
             continue;
@@ -132,7 +132,7 @@ int wh_sq_prepare_connection(sqlite3 *db)
                       "PRAGMA journal_size_limit=268435456",
                       NULL, NULL, NULL);
     if (rc == SQLITE_OK)
-        rc = get_int(db, "PRAGMA synchronous", &level);
+        rc = wh_sq_int(db, "PRAGMA synchronous", &level);
     if (rc == SQLITE_OK && level != 2)
         rc = SQLITE_MISUSE;
     return rc;
@@ -172,7 +172,7 @@ static int init_check(sqlite3 *db, apr_int64_t bytes)
     int rc;
 
     if (bytes > CHECK_WHOLE_MAX)
-        return get_int(db, "SELECT (SELECT count(*) FROM counters) + (SELECT count(*) FROM names) + coalesce((SELECT max(n) FROM deliveries),0)"
+        return wh_sq_int(db, "SELECT (SELECT count(*) FROM counters) + (SELECT count(*) FROM names) + coalesce((SELECT max(n) FROM deliveries),0)"
                            " + coalesce((SELECT max(job) FROM jobs),0) + coalesce((SELECT max(b) FROM bodies),0)", &value);
     rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
     if (rc != SQLITE_OK)
@@ -202,10 +202,10 @@ static apr_status_t init_database(const init_call *c, int fresh, webhook_result 
     }
     if (rc == SQLITE_OK) {
         doing = "reading";
-        rc = get_int(db, "PRAGMA application_id", &id);
+        rc = wh_sq_int(db, "PRAGMA application_id", &id);
     }
     if (rc == SQLITE_OK)
-        rc = get_int(db, "PRAGMA user_version", &version);
+        rc = wh_sq_int(db, "PRAGMA user_version", &version);
     if (rc == SQLITE_OK && (id != WH_SQ_APPLICATION_ID || version > WH_SQ_VERSION)) {
         rv = init_failed(res, APR_EGENERAL, c->conf->say[id != WH_SQ_APPLICATION_ID ? WH_SQ_FOREIGN : WH_SQ_NEWER]);
     } else {

@@ -230,6 +230,9 @@ void wh_sq_abandon(webhook_store *s);
 int wh_sq_checkpoint(webhook_store *s);
 int wh_sq_file_same(const char *path, const wh_sq_file *f);
 
+/** One integer of one row, by constant SQL. @return SQLite code; SQLITE_CORRUPT when there is no row */
+int wh_sq_int(sqlite3 *db, const char *sql, sqlite3_int64 *value);
+
 /* sqlite_wal_file.c */
 /**
  * The VFS that connections of a process that serves are opened with, made at first use; NULL: SQLite's own. Never in httpd's parent, where

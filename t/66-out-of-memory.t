@@ -20,7 +20,8 @@ sub every {
     close $fh;
     return;
 }
-my $srv = WebhookTest::Server->new(name => 'memory', preload => $shim, env => { WEBHOOK_TEST_MALLOC => $control }, conf => <<"EOF");
+my $srv = WebhookTest::Server->new(name => 'memory', wrap => ['sh', '-c', 'ulimit -c 0; exec "$@"', 'sh'], # httpd aborts by design: no cores
+    preload => $shim, env => { WEBHOOK_TEST_MALLOC => $control }, conf => <<"EOF");
 WebhookStore "sqlite:\@DIR\@/state/queue.db" body-file=8K
 WebhookLog "\@DIR\@/deliveries.jsonl" headers
 <WebhookHandler lines>

@@ -89,6 +89,7 @@ ServerName localhost
 Listen 127.0.0.1:\@PORT\@
 DefaultRuntimeDir "\@DIR\@/run"
 PidFile "\@DIR\@/httpd.pid"
+GracefulShutdownTimeout 5
 ErrorLog "\@DIR\@/error_log"
 $load
 LogLevel $self->{loglevel}

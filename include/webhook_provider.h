@@ -380,9 +380,12 @@ typedef struct webhook_store_provider {
      *  May be NULL. */
     apr_status_t (*stage)(const webhook_store_conf *conf, webhook_accept *item, apr_pool_t *scratch);
 
-    /** Wait for the exclusive access that the next accept() needs, so that the caller can collect more items meanwhile. On success
-     *  exactly one accept() must follow, which gives it back. May be NULL. */
+    /** Wait for the exclusive access that accept() needs, so that the caller can collect more items meanwhile. On success any number
+     *  of accept() may follow, whatever they answer, and leave() must, within milliseconds: every other process waits. May be NULL. */
     apr_status_t (*enter)(webhook_store *s, webhook_result *res);
+
+    /** Give back what enter() took. NULL where that is. */
+    void (*leave)(webhook_store *s);
 
     /** The descriptor by whose locks the others see that this owner lives; -1: none. A child process that keeps a copy of it open keeps the
      *  owner alive: what runs a command does, so that the jobs of a killed dispatcher are not given away while its commands still run.

@@ -12,10 +12,15 @@
 #include <string.h>
 
 #include "core/reasons.h"
+#include "core/units.h"
 
 #define BATCH_MAX 64
 #define BATCH_LIMIT 1024
 #define BATCH_BYTES (4 * 1024 * 1024)
+
+/* For how long one process may go on committing batch after batch. Handing over costs more than a commit that finds its pages where the last
+ * one left them: the next process wakes late and reads every page again. The others wait that much longer, once in a while. */
+#define STAY 5000
 
 typedef enum ticket_call { CALL_WAIT, CALL_LEAD, CALL_DECIDED } ticket_call;
 
@@ -33,6 +38,8 @@ struct wh_group {
     webhook_store *store; /* used by whoever leads */
     pthread_mutex_t mutex; /* guards what follows */
     int leading;           /* somebody leads, or runs a call of its own */
+    int entered;           /* the store is ours, from one leader to the next */
+    apr_time_t stay_until; /* monotonic; with entered */
     ticket *first, **last;
     webhook_accept **batch; /* the leader's */
     ticket **tickets;
@@ -222,6 +229,23 @@ static void batch_commit(wh_group *g, int n)
     }
 }
 
+/* Give the store back, unless more deliveries wait here and it is not the others' turn yet. Only who leads. */
+static void leave(wh_group *g)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+    int stay;
+
+    if (!g->entered)
+        return;
+    pthread_mutex_lock(&g->mutex);
+    stay = g->first && g->first->item && wh_monotonic() < g->stay_until;
+    pthread_mutex_unlock(&g->mutex);
+    if (!stay) {
+        provider->leave(g->store);
+        g->entered = 0;
+    }
+}
+
 /* With the mutex held: the next that waits leads, or nobody does. */
 static void lead_on(wh_group *g)
 {
@@ -241,8 +265,11 @@ static void lead(wh_group *g, const ticket *mine)
     int i, n = 0, waiting = 0;
 
     memset(&res, 0, sizeof res);
-    if (provider->enter)
+    if (provider->enter && !g->entered) {
         rv = provider->enter(g->store, &res);
+        g->entered = rv == APR_SUCCESS;
+        g->stay_until = wh_monotonic() + STAY;
+    }
     pthread_mutex_lock(&g->mutex);
     if (rv == APR_SUCCESS)
         n = batch_collect(g);
@@ -251,6 +278,7 @@ static void lead(wh_group *g, const ticket *mine)
     pthread_mutex_unlock(&g->mutex);
     if (n)
         batch_commit(g, n);
+    leave(g);
 
     /* The next leader first: it can take the lock while the others are being woken. The group's arrays are the next leader's from then on. */
     for (i = 0; i < n; i++) {

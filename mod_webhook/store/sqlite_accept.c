@@ -22,6 +22,12 @@ apr_status_t wh_sq_enter(webhook_store *s, webhook_result *res)
     return rv;
 }
 
+void wh_sq_leave(webhook_store *s)
+{
+    s->entered = 0;
+    wh_sq_unlock(s);
+}
+
 /* 48 bits of milliseconds, 12 of rand_a, then the 3 behind the two fixed variant bits of RFC 9562's layout. */
 sqlite3_int64 wh_sq_n(const unsigned char id[16])
 {

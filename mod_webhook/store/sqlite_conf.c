@@ -117,5 +117,6 @@ const webhook_store_provider wh_store_sqlite = {
     .describe = wh_sq_describe,
     .stage = wh_sq_stage,
     .enter = wh_sq_enter,
+    .leave = wh_sq_leave,
     .life_fd = wh_sq_life_fd,
 };

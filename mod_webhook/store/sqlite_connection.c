@@ -96,8 +96,8 @@ apr_status_t wh_sq_lock(webhook_store *s, webhook_result *res)
 
 void wh_sq_unlock(webhook_store *s)
 {
-    s->entered = 0;
-    wh_lock_give(&s->lock);
+    if (!s->entered)
+        wh_lock_give(&s->lock);
 }
 
 /* SQLite finds the file locked: with our own lock held that is somebody who does not know it, a sqlite3 shell or a backup. */

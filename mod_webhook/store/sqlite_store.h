@@ -168,7 +168,7 @@ struct webhook_store {
     apr_pool_t *pool;    /* life of the handle */
     pid_t pid;           /* who opened it */
     wh_lock lock;
-    int entered;         /* enter() took the lock for the next accept() */
+    int entered;         /* enter() took the lock: it stays ours over many accept(), until leave() */
     apr_time_t deadline; /* wh_monotonic() end of patience of the running call */
 
     sqlite3 *db;         /* NULL: closed */
@@ -276,6 +276,7 @@ int wh_sq_prepare_connection(sqlite3 *db);
 
 /* sqlite_accept.c */
 apr_status_t wh_sq_enter(webhook_store *s, webhook_result *res);
+void wh_sq_leave(webhook_store *s);
 apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res);
 sqlite3_int64 wh_sq_n(const unsigned char id[16]);
 /** Find a delivery's row by its packed id: SQLITE_ROW with the statement open on DELIVERY_FIND's columns, SQLITE_OK, or an error. */

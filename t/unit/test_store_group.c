@@ -201,7 +201,7 @@ static void check_absent(void)
 struct webhook_store {
     int entered;
 };
-static int fake_locked, fake_calls;
+static int fake_locked, fake_calls, fake_wrong;
 
 static apr_status_t fake_open(webhook_store **out, const webhook_store_conf *conf, apr_pool_t *p, webhook_result *res)
 {
@@ -219,15 +219,23 @@ static apr_status_t fake_enter(webhook_store *s, webhook_result *res)
         res->detail = "told so";
         return APR_TIMEUP;
     }
+    fake_wrong += s->entered;
     s->entered = 1;
     return APR_SUCCESS;
+}
+
+static void fake_leave(webhook_store *s)
+{
+    fake_wrong += !s->entered;
+    s->entered = 0;
 }
 
 static apr_status_t fake_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
 {
     int i, bad = 0;
 
-    (void)s, (void)now;
+    (void)now;
+    fake_wrong += !s->entered;
     fake_calls++;
     for (i = 0; i < count; i++)
         bad += items[i]->handler_count == 0;
@@ -259,13 +267,14 @@ static void *bring_bad(void *data)
 static apr_status_t look_around(void *baton, webhook_store *store, const webhook_store_provider *provider)
 {
     ok(store && provider->accept == fake_accept, "run: gets the handle");
+    is_int(store->entered, 0, "and nobody is inside");
     ++*(int *)baton;
     return APR_ENOTIMPL;
 }
 
 static void check_fake(void)
 {
-    static const webhook_store_provider fake = { .name = "fake", .open = fake_open, .enter = fake_enter, .accept = fake_accept };
+    static const webhook_store_provider fake = { .name = "fake", .open = fake_open, .enter = fake_enter, .leave = fake_leave, .accept = fake_accept };
     wh_store_spec spec = { "fake:", &fake, NULL };
     int outcomes[8] = { 0 }, ran = 0, i;
     pthread_t bad[4];
@@ -289,6 +298,7 @@ static void check_fake(void)
     is_int(ran, 1, "run: once");
     is_int(run_threads(g, 4, 2, NULL, NULL, 0, outcomes), 0, "and accepting goes on");
     is_int(outcomes[WEBHOOK_ACCEPT_STORED], 88, "for all");
+    is_int(fake_wrong, 0, "enter and leave alternate, and nothing is accepted outside");
     apr_pool_destroy(p);
 }
 

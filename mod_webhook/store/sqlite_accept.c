@@ -9,7 +9,6 @@
 #define ROW_BYTES 1024
 
 #define ID_SPAN 63  /* rows an id may lie behind its first place */
-#define KEY_SPAN 3
 
 apr_status_t wh_sq_enter(webhook_store *s, webhook_result *res)
 {
@@ -134,58 +133,6 @@ int wh_sq_restate(webhook_store *s, sqlite3_int64 n, wh_sq_closed keep, apr_time
 
 /* -------------------------------------------------------------------------------------------------------------- accept --- */
 
-/* Where a deduplication key lies: 61 bits of it choose four neighbouring rows, another 64 tell those apart. */
-typedef struct key_place {
-    sqlite3_int64 first, rest;
-    sqlite3_int64 k;      /* row to write: the key's own, an expired or an empty one; -1: all four are taken by others */
-    int hit;              /* not expired */
-    unsigned char id[16]; /* with hit */
-} key_place;
-
-static sqlite3_int64 eight_bytes(const unsigned char *b)
-{
-    apr_uint64_t v = 0;
-    int i;
-
-    for (i = 0; i < 8; i++)
-        v = v << 8 | b[i];
-    return (sqlite3_int64)v;
-}
-
-static int key_look(webhook_store *s, const unsigned char *key, sqlite3_int64 second, key_place *at)
-{
-    sqlite3_stmt *stmt;
-    sqlite3_int64 next;
-    int rc;
-
-    memset(at, 0, sizeof *at);
-    at->first = (sqlite3_int64)((apr_uint64_t)eight_bytes(key) >> 1) & ~(sqlite3_int64)KEY_SPAN;
-    at->rest = eight_bytes(key + 8);
-    at->k = -1;
-    next = at->first;
-    rc = wh_sq_row(s, WH_SQ_KEY_FIND, &stmt, "i", at->first);
-    for (; rc == SQLITE_ROW; rc = wh_sq_next(stmt)) {
-        sqlite3_int64 k = sqlite3_column_int64(stmt, 0);
-        int expired = sqlite3_column_int64(stmt, 3) <= second;
-
-        if (sqlite3_column_int64(stmt, 1) == at->rest) {
-            at->k = k;
-            if (!expired && sqlite3_column_bytes(stmt, 2) == 16) {
-                at->hit = 1;
-                memcpy(at->id, sqlite3_column_blob(stmt, 2), 16);
-            }
-            wh_sq_done(stmt);
-            return SQLITE_OK;
-        }
-        if (at->k < 0 && (expired || k > next))
-            at->k = expired ? k : next;
-        next = k + 1;
-    }
-    if (rc == SQLITE_OK && at->k < 0 && next <= at->first + KEY_SPAN)
-        at->k = next;
-    return rc;
-}
-
 static int item_failed(webhook_store *s, webhook_accept *item, wh_sq_problem problem)
 {
     item->outcome = WEBHOOK_ACCEPT_FAILED;
@@ -194,15 +141,15 @@ static int item_failed(webhook_store *s, webhook_accept *item, wh_sq_problem pro
 }
 
 /* Seen before: answer with the first delivery, after making its dead jobs ready again. @param fresh answer: it is to be kept after all */
-static int accept_known(webhook_store *s, webhook_accept *item, const key_place *at, apr_time_t now, int *fresh)
+static int accept_known(webhook_store *s, webhook_accept *item, const unsigned char first[16], apr_time_t now, int *fresh)
 {
     sqlite3_stmt *stmt;
     sqlite3_int64 n = 0;
     int rc, closed = 0, dead = 0, made = 0, seen = 0;
 
     *fresh = 0;
-    wh_id_unpack(item->first_id, at->id);
-    rc = wh_sq_find(s, at->id, &stmt, NULL);
+    wh_id_unpack(item->first_id, first);
+    rc = wh_sq_find(s, first, &stmt, NULL);
     if (rc == SQLITE_OK) {
         item->outcome = WEBHOOK_ACCEPT_DUPLICATE; /* its row has been cleared away already; it counts all the same */
         return rc;
@@ -266,18 +213,17 @@ static int add_rows(webhook_store *s, webhook_accept *item, const unsigned char 
 static int accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
 {
     const webhook_delivery *d = item->delivery;
-    sqlite3_int64 n = -1, second = now / 1000000;
+    sqlite3_int64 n = -1;
     apr_int64_t bytes = d->body_len + (apr_int64_t)d->headers.len + ROW_BYTES;
     wh_sq_problem problem;
-    unsigned char id[16];
+    unsigned char id[16], first[16];
     sqlite3_stmt *stmt;
-    key_place at;
-    int rc, fresh = 1;
+    int rc, hit, fresh = 1;
 
     if (item->dedupe_key) {
-        rc = key_look(s, item->dedupe_key, second, &at);
-        if (rc == SQLITE_OK && at.hit)
-            rc = accept_known(s, item, &at, now, &fresh);
+        rc = wh_sq_key_find(s, item->dedupe_key, now, first, &hit);
+        if (rc == SQLITE_OK && hit)
+            rc = accept_known(s, item, first, now, &fresh);
         if (rc != SQLITE_OK || !fresh)
             return rc;
     }
@@ -294,10 +240,8 @@ static int accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
     if (n < 0)
         return item_failed(s, item, WH_SQ_ITEM);
     rc = add_rows(s, item, id, n, now);
-    if (rc == SQLITE_OK && item->dedupe_key && at.k >= 0) {
-        sqlite3_int64 expires = (now + item->dedupe_window + 999999) / 1000000;
-        rc = wh_sq_run(s, WH_SQ_KEY_PUT, "iibi", at.k, at.rest, (const void *)id, (apr_size_t)16, expires);
-    }
+    if (rc == SQLITE_OK && item->dedupe_key)
+        rc = wh_sq_key_add(s, item->dedupe_key, id, now + item->dedupe_window);
     if (rc != SQLITE_OK)
         return rc;
     s->used += bytes;
@@ -359,7 +303,7 @@ static void unstage_unless_stored(webhook_store *s, webhook_accept *const *items
 apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
 {
     apr_status_t rv;
-    int i, rc, changed = 0;
+    int i, rc, changed = 0, keys = 0;
 
     prepare_items(s, items, count);
     rv = wh_sq_begin(s, res);
@@ -368,7 +312,11 @@ apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int co
         unstage_unless_stored(s, items, count);
         return rv;
     }
+    for (i = 0; i < count; i++)
+        keys |= items[i]->dedupe_key != NULL;
     rc = wh_sq_measure(s);
+    if (rc == SQLITE_OK && keys)
+        rc = wh_sq_keys_begin(s);
     for (i = 0; i < count && rc == SQLITE_OK; i++) {
         if (items[i]->outcome != WEBHOOK_ACCEPT_PENDING)
             continue;
@@ -393,6 +341,8 @@ apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int co
         fail_all(items, count, res);
         return rv;
     }
+    if (keys)
+        wh_sq_keys_committed(s);
     unstage_unless_stored(s, items, count);
     return APR_SUCCESS;
 }

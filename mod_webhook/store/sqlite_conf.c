@@ -63,6 +63,7 @@ const char *wh_sq_configure(webhook_store_conf **out, const char *target, const 
     if (!target || target[0] != '/' || !slash[1])
         return apr_psprintf(ptemp, "store sqlite: \"%s\" is not the absolute path of a file (expected sqlite:/directory/queue.db)",
                             target ? target : "");
+    c->keys = wh_key_index_create(pconf);
     c->path = apr_pstrdup(pconf, target);
     c->dir = slash == target ? "/" : apr_pstrmemdup(pconf, target, (apr_size_t)(slash - target));
     c->lock = apr_pstrcat(pconf, target, ".lock", NULL);

@@ -7,7 +7,7 @@
  *                without an index, newest-first paging is walking the table backwards. Rows are small; headers and body are elsewhere
  *   bodies       in their order of arrival, so that big rows are only ever appended
  *   jobs         partial indexes hold only what waits or is leased: a million finished jobs cost a lease nothing
- *   dedupe       keyed by 61 bits of the key's hash and two spare ones for rows that share those; `rest` tells them apart
+ *   dedupe       idempotency keys in the order of acceptance, 61 bits and 64 of each; key_index.h finds them
  *   attempts     keyed by job and attempt number in one integer
  *   names        endpoint, scheme and handler names; rows elsewhere hold numbers
  *   counters     totals (wh_sq_counter), changed in the transaction that changes the rows
@@ -48,8 +48,16 @@ static const char schema_1[] =
     "CREATE TABLE counters(k INTEGER PRIMARY KEY, v INTEGER NOT NULL);"
     "INSERT INTO counters(k, v) VALUES(1,0),(2,0),(3,0),(4,0),(5,0),(6,0),(7,0),(8,0),(9,0),(10,0),(11,0);";
 
+/* Version 1 kept the keys in the order of their hashes: k was `hash` and two spare bits. */
+static const char schema_2[] =
+    "CREATE TABLE dedupe_2(k INTEGER PRIMARY KEY, hash INTEGER NOT NULL, rest INTEGER NOT NULL, id BLOB NOT NULL, expires INTEGER NOT NULL);"
+    "INSERT INTO dedupe_2(hash, rest, id, expires) SELECT k - k%4, rest, id, expires FROM dedupe ORDER BY expires;"
+    "DROP TABLE dedupe;"
+    "ALTER TABLE dedupe_2 RENAME TO dedupe;";
+
 const wh_sq_step wh_sq_ladder[] = {
     { 0, schema_1 },
+    { 1, schema_2 },
 };
 const int wh_sq_ladder_count = (int)(sizeof wh_sq_ladder / sizeof wh_sq_ladder[0]);
 
@@ -184,6 +192,29 @@ static int init_check(sqlite3 *db, apr_int64_t bytes)
     return rc;
 }
 
+/* What is to be found in the list of keys, before any child needs it: the first delivery would wait for it. */
+static int init_keys(const webhook_store_conf *conf, sqlite3 *db)
+{
+    sqlite3_stmt *ends = NULL, *since = NULL;
+    sqlite3_int64 first;
+    struct stat st;
+    wh_sq_file file;
+    int rc = SQLITE_CANTOPEN;
+
+    if (stat(conf->path, &st) == 0) {
+        file.dev = st.st_dev;
+        file.ino = st.st_ino;
+        rc = sqlite3_prepare_v2(db, wh_sq_sql[WH_SQ_KEY_ENDS], -1, &ends, NULL);
+    }
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, wh_sq_sql[WH_SQ_KEYS_SINCE], -1, &since, NULL);
+    if (rc == SQLITE_OK)
+        rc = wh_sq_keys_load(conf, &file, ends, since, &first);
+    sqlite3_finalize(ends);
+    sqlite3_finalize(since);
+    return rc;
+}
+
 static apr_status_t init_database(const init_call *c, int fresh, webhook_result *res)
 {
     sqlite3_int64 id = 0, version = 0;
@@ -220,6 +251,10 @@ static apr_status_t init_database(const init_call *c, int fresh, webhook_result 
         if (rc == SQLITE_OK) {
             doing = "checking";
             rc = init_check(db, stat(c->conf->path, &st) == 0 ? (apr_int64_t)st.st_size : 0);
+        }
+        if (rc == SQLITE_OK) {
+            doing = "reading the idempotency keys";
+            rc = init_keys(c->conf, db);
         }
         if (rc == SQLITE_OK && fresh) {
             /* Out of the log and into the file: a new store is whole by itself, and the file is never seen empty again. */
@@ -298,5 +333,8 @@ apr_status_t wh_sq_init(const webhook_store_conf *conf, int uid, int gid, apr_po
 
     if (err)
         return init_failed(res, APR_EGENERAL, err);
+    /* Here, not in the process that reads the keys as the server's user: this one's children share it. */
+    if (wh_key_index_map(conf->keys, 0) != APR_SUCCESS)
+        return init_failed(res, APR_ENOMEM, apr_psprintf(ptemp, "store %s: no memory for the idempotency keys", conf->path));
     return wh_files_as(uid, gid, init_files, &call, ptemp, res);
 }

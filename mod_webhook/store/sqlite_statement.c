@@ -6,16 +6,16 @@
 
 #include "store/sqlite_store.h"
 
-static const char *const statement_sql[WH_SQ_STATEMENT_COUNT] = {
+const char *const wh_sq_sql[WH_SQ_STATEMENT_COUNT] = {
 #define WH_X(e, sql) [WH_SQ_##e] = sql,
     WH_SQ_STATEMENTS(WH_X)
 #undef WH_X
 };
 
-static int statement_get(webhook_store *s, wh_sq_statement which, sqlite3_stmt **out)
+int wh_sq_prepared(webhook_store *s, wh_sq_statement which, sqlite3_stmt **out)
 {
     if (!s->statement[which]) {
-        int rc = sqlite3_prepare_v3(s->db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->statement[which], NULL);
+        int rc = sqlite3_prepare_v3(s->db, wh_sq_sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->statement[which], NULL);
         if (rc != SQLITE_OK)
             return rc;
     }
@@ -65,7 +65,7 @@ static int bind_all(sqlite3_stmt *stmt, const char *format, va_list ap)
 static int row_va(webhook_store *s, wh_sq_statement which, sqlite3_stmt **out, const char *format, va_list ap)
 {
     sqlite3_stmt *stmt;
-    int rc = statement_get(s, which, &stmt);
+    int rc = wh_sq_prepared(s, which, &stmt);
 
     if (rc != SQLITE_OK)
         return rc;

@@ -17,12 +17,13 @@
 #include <apr_pools.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include "store/key_index.h"
 #include "store/lock.h"
 #include "store/sqlite.h"
 #include "webhook_provider.h"
 
 #define WH_SQ_APPLICATION_ID 0x77684442 /* "whDB" */
-#define WH_SQ_VERSION 1                 /* schema version of this code, in user_version */
+#define WH_SQ_VERSION 2                 /* schema version of this code, in user_version */
 #define WH_SQ_PAGE_SIZE 4096
 
 /* What a caller is told; the words are fixed at configuration because they must outlive every call (the log gets SQLite's own). */
@@ -49,6 +50,7 @@ struct webhook_store_conf {
     apr_int64_t size, reserve, free, body_file, wal_limit;
     apr_interval_time_t done, dead, lock_timeout;
     const char *say[WH_SQ_PROBLEMS];
+    wh_key_index *keys; /* its memory is made by init() and shared by the processes forked afterwards */
 };
 
 /* Rows of the counters table. Totals are kept in the transaction that changes them, so limits and statistics cost nothing. */
@@ -87,8 +89,10 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
     X(NAME_ADD, "INSERT INTO names(name) VALUES(?1)")                                                                                \
     X(NAMES, "SELECT k, name FROM names ORDER BY k")                                                                                 \
     /* accept */                                                                                                                     \
-    X(KEY_FIND, "SELECT k, rest, id, expires FROM dedupe WHERE k BETWEEN ?1 AND ?1+3")                                               \
-    X(KEY_PUT, "INSERT OR REPLACE INTO dedupe(k, rest, id, expires) VALUES(?1,?2,?3,?4)")                                            \
+    X(KEY_ENDS, "SELECT (SELECT coalesce(min(k),0) FROM dedupe), (SELECT coalesce(max(k),0) FROM dedupe)")                           \
+    X(KEYS_SINCE, "SELECT k, hash FROM dedupe WHERE k>?1 ORDER BY k")                                                                \
+    X(KEY_GET, "SELECT hash, rest, id, expires FROM dedupe WHERE k=?1")                                                              \
+    X(KEY_ADD, "INSERT INTO dedupe(hash, rest, id, expires) VALUES(?1,?2,?3,?4)")                                                    \
     X(DELIVERY_FIND, "SELECT n, id, closed, open, dead FROM deliveries WHERE n BETWEEN ?1 AND ?1+63")                                \
     X(BODY_ADD, "INSERT INTO bodies(headers, body) VALUES(?1,?2)")                                                                   \
     X(DELIVERY_ADD,                                                                                                                  \
@@ -122,7 +126,7 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
     X(BODY_DROP, "DELETE FROM bodies WHERE b=?1")                                                                                    \
     X(DELIVERY_DROP, "DELETE FROM deliveries WHERE n=?1")                                                                            \
     X(KEY_SCAN, "SELECT k, expires FROM dedupe WHERE k>?1 ORDER BY k LIMIT ?2")                                                      \
-    X(KEY_DROP, "DELETE FROM dedupe WHERE k=?1 AND expires<=?2")                                                                     \
+    X(KEY_DROP, "DELETE FROM dedupe WHERE k=?1 AND expires<=?2 AND k<(SELECT max(k) FROM dedupe)")                                                                   \
     /* query */                                                                                                                      \
     X(LIST_JOBS, "SELECT job, handler, state, attempts, due, reason FROM jobs WHERE delivery=?1 ORDER BY job")                       \
     X(LIST_ATTEMPTS,                                                                                                                 \
@@ -194,6 +198,8 @@ struct webhook_store {
     int wants_owner;     /* own() was called: an owner number is needed on whatever database is open */
     wh_sq_file owner_file; /* database the number is from */
 
+    sqlite3_int64 key_first; /* oldest row of dedupe, as of the running accept() */
+    sqlite3_int64 key_added; /* newest row it added, 0: none */
     apr_int64_t key_cursor;  /* maintain: where the sweep of expired keys is */
     apr_time_t key_next;     /* wh_monotonic() when the next sweep begins */
     int body_cursor;         /* maintain: 0 to 255, subdirectory looked at next */
@@ -243,12 +249,16 @@ const char *wh_sq_vfs(void);
 void wh_sq_wal_hold(sqlite3 *db, int hold);
 
 /* sqlite_statement.c */
+/** The text of a statement, for connections that are no handle. */
+extern const char *const wh_sq_sql[WH_SQ_STATEMENT_COUNT];
 /**
  * Bind and step once. Formats: i sqlite3_int64, t text or NULL, b data and apr_size_t (no data: NULL), z the same but empty bytes when
  * there are none, n NULL, o pointer to sqlite3_int64 or NULL.
  * @return SQLITE_ROW (the statement stays open: wh_sq_done), SQLITE_OK for no row, or an error code
  */
 int wh_sq_row(webhook_store *s, wh_sq_statement which, sqlite3_stmt **out, const char *format, ...);
+/** The statement itself, unbound. @return SQLite code */
+int wh_sq_prepared(webhook_store *s, wh_sq_statement which, sqlite3_stmt **out);
 /** The next row of an open statement: SQLITE_ROW, SQLITE_OK at the end (then it is reset), or an error code (reset too). */
 int wh_sq_next(sqlite3_stmt *stmt);
 void wh_sq_done(sqlite3_stmt *stmt);
@@ -285,6 +295,16 @@ int wh_sq_find(webhook_store *s, const unsigned char id[16], sqlite3_stmt **out,
 int wh_sq_again(webhook_store *s, sqlite3_int64 n, sqlite3_int64 handler, int only_state, apr_time_t now, int *made, int *seen);
 /** Write open, dead, closed of a delivery from its jobs. @param keep state to use when there are no jobs */
 int wh_sq_restate(webhook_store *s, sqlite3_int64 n, wh_sq_closed keep, apr_time_t now);
+
+/* sqlite_dedupe.c: all inside a write transaction of accept() */
+/** Bring the index up to date. @param ends, since the statements KEY_ENDS and KEYS_SINCE @param first answer: oldest row
+ *  @return SQLite code */
+int wh_sq_keys_load(const webhook_store_conf *conf, const wh_sq_file *file, sqlite3_stmt *ends, sqlite3_stmt *since, sqlite3_int64 *first);
+int wh_sq_keys_begin(webhook_store *s);
+void wh_sq_keys_committed(webhook_store *s);
+/** @param id answer, with *hit: the delivery that the key stands for and that is still remembered at `now` */
+int wh_sq_key_find(webhook_store *s, const unsigned char *key, apr_time_t now, unsigned char id[16], int *hit);
+int wh_sq_key_add(webhook_store *s, const unsigned char *key, const unsigned char id[16], apr_time_t until);
 
 /* sqlite_limits.c */
 /** Inside a write transaction, before accepting. @return 0 or the problem that forbids `bytes` more */

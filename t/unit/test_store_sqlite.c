@@ -112,7 +112,7 @@ static void check_settings(void)
     PRAGMA("synchronous", "2");
     PRAGMA("wal_autocheckpoint", "0");
     PRAGMA("trusted_schema", "0");
-    PRAGMA("user_version", "1");
+    PRAGMA("user_version", apr_itoa(fx_pool, WH_SQ_VERSION));
     PRAGMA("application_id", "2003321922");
     stat(apr_pstrcat(fx_pool, path, "-wal", NULL), &st);
     is_int(st.st_mode & 0777, 0600, "log 0600");
@@ -209,12 +209,12 @@ static void check_schema(void)
 
     fx_init(spec, &res);
     s = fx_open(spec, fx_pool);
-    is_int(exec_sql(fx_path("schema"), "PRAGMA user_version=2"), SQLITE_OK, "a later version takes the file over");
+    is_int(exec_sql(fx_path("schema"), apr_psprintf(fx_pool, "PRAGMA user_version=%d", WH_SQ_VERSION + 1)), SQLITE_OK, "a later version takes the file over");
     is_int(fx_accept(spec, s, i, apr_time_now()), WEBHOOK_ACCEPT_FAILED, "it is not written to");
     ok(strstr(i->accept.result.detail, "later version") != NULL, "and says why");
     is_int(fx_init(spec, &res) != APR_SUCCESS, 1, "init refuses it");
     ok(strstr(res.detail, "later version") != NULL, "in the same words");
-    exec_sql(fx_path("schema"), "PRAGMA user_version=1");
+    exec_sql(fx_path("schema"), apr_psprintf(fx_pool, "PRAGMA user_version=%d", WH_SQ_VERSION));
     is_int(fx_accept(spec, s, i, apr_time_now()), WEBHOOK_ACCEPT_STORED, "after the way back it works again");
 
     /* a file whose creation was interrupted before its schema was there */

@@ -82,6 +82,16 @@ extern const wh_json_limits wh_json_plain;
 apr_status_t wh_json_parse(wh_json **out, webhook_slice text, const wh_json_limits *limits, apr_pool_t *p, wh_json_error *err);
 const wh_json_value *wh_json_root(const wh_json *doc);
 
+/** A text that several may want parsed, parsed once; all zero at first. Not for several threads at once. */
+typedef struct wh_json_once {
+    int tried;
+    webhook_slice text; /* which, by its place in memory */
+    wh_json *doc;       /* NULL: it is not JSON as wh_json_strict has it, see error */
+    wh_json_error error;
+} wh_json_once;
+/** The document of `text`, parsed (wh_json_strict) unless `once` has it. @param p lives as long as `once`. @return NULL, and once->error */
+const wh_json *wh_json_get_once(wh_json_once *once, webhook_slice text, apr_pool_t *p);
+
 /** Hash of a member's name, seeded once per process at random (a forked child keeps its parent's seed). */
 apr_uint32_t wh_json_hash(const char *name, apr_size_t len);
 

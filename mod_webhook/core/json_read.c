@@ -12,56 +12,28 @@
  */
 #include "core/json.h"
 #include "core/json_hash.h"
+#include "core/json_reader.h"
 #include "core/json_scan.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MIB (1u << 20)
 #define STACK_FIRST 8192 /* bytes of the stack that cost no allocation: enough for the usual webhook */
-#define NO_FRAME SIZE_MAX
-
-/* Names that may be equal: by a filter of bits and a look at all before as long as they are few, then by a table. */
-#define FILTER_WORDS 8
-#define FILTER_MEMBERS 96
 
 const wh_json_limits wh_json_strict = { 64, 100000, 10000, 1024, 0 };
 const wh_json_limits wh_json_plain = { 1024, UINT32_MAX, UINT32_MAX, UINT32_MAX, WH_JSON_NULS | WH_JSON_DUPLICATES | WH_JSON_SURROGATES };
 
 /* An open container. The values it has so far lie behind its frame. */
 typedef struct frame {
-    apr_size_t outer; /* of the container around it, offset in the stack; NO_FRAME */
+    apr_size_t outer; /* of the container around it, offset in the stack; WH_JSON_NO_FRAME */
     apr_size_t slot;  /* the container's own value, offset in the stack */
     apr_size_t object;
 } frame;
 
-typedef struct reader {
-    const unsigned char *text, *end;
-    const wh_json_limits *limits;
-    const wh_json_seed *seed;
-    apr_pool_t *pool;
-    apr_uint64_t values_left;
-    apr_uint64_t members_bytes; /* as many as one object's members may take on the stack */
-    char *stack;              /* `first` of wh_json_parse(), or malloc()ed */
-    char *first;
-    apr_size_t top, room;
-    apr_size_t frame;         /* innermost open container; NO_FRAME */
-    int depth;
-    const char *reason;       /* of failure, with where */
-    const unsigned char *where;
-} reader;
-
-static const unsigned char *fail(reader *r, const char *reason, const unsigned char *where)
-{
-    r->reason = reason;
-    r->where = where;
-    return NULL;
-}
-
 /* ---- the stack ---- */
 
-static int grow(reader *r, apr_size_t len)
+int wh_json_grow(wh_json_reader *r, apr_size_t len)
 {
     apr_size_t room = r->room;
     char *stack;
@@ -81,178 +53,14 @@ static int grow(reader *r, apr_size_t len)
     return 1;
 }
 
-/* Room on top. @return NULL with the reason set when there is no memory; good until the next push */
-static inline void *push(reader *r, apr_size_t len, const unsigned char *at)
-{
-    void *made;
-
-    if (r->room - r->top < len && !grow(r, len)) {
-        fail(r, "memory", at);
-        return NULL;
-    }
-    made = r->stack + r->top;
-    r->top += len;
-    return made;
-}
-
-/* ---- strings ---- */
-
-static int hex4(const unsigned char *s, unsigned *out)
-{
-    unsigned n = 0;
-
-    for (int i = 0; i < 4; i++) {
-        unsigned c = s[i];
-        if (c >= '0' && c <= '9')
-            c -= '0';
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            c = (c | 0x20) - 'a' + 10;
-        else
-            return 0;
-        n = n << 4 | c;
-    }
-    *out = n;
-    return 1;
-}
-
-/* Behind the escape whose backslash is at `at`. Both halves of a surrogate pair are one. */
-static const unsigned char *check_escape(reader *r, const unsigned char *at, unsigned char *nul)
-{
-    unsigned code, low;
-
-    if (r->end - at < 2)
-        return fail(r, "syntax", r->end);
-    switch (at[1]) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't':
-        return at + 2;
-    case 'u':
-        break;
-    default:
-        return fail(r, "syntax", at);
-    }
-    if (r->end - at < 6 || !hex4(at + 2, &code))
-        return fail(r, "syntax", at);
-    if (code == 0) {
-        if (!(r->limits->allow & WH_JSON_NULS))
-            return fail(r, "nul", at);
-        *nul = 1;
-    }
-    if (code < 0xd800 || code > 0xdfff)
-        return at + 6;
-    if (code < 0xdc00 && r->end - at >= 12 && at[6] == '\\' && at[7] == 'u' && hex4(at + 8, &low) && low >= 0xdc00 && low <= 0xdfff)
-        return at + 12;
-    return r->limits->allow & WH_JSON_SURROGATES ? at + 6 : fail(r, "surrogate", at);
-}
-
-static char *put_code(char *out, unsigned code)
-{
-    if (code < 0x80) {
-        *out++ = (char)code;
-    }
-    else if (code < 0x800) {
-        *out++ = (char)(0xc0 | code >> 6);
-        *out++ = (char)(0x80 | (code & 0x3f));
-    }
-    else if (code < 0x10000) {
-        *out++ = (char)(0xe0 | code >> 12);
-        *out++ = (char)(0x80 | (code >> 6 & 0x3f));
-        *out++ = (char)(0x80 | (code & 0x3f));
-    }
-    else {
-        *out++ = (char)(0xf0 | code >> 18);
-        *out++ = (char)(0x80 | (code >> 12 & 0x3f));
-        *out++ = (char)(0x80 | (code >> 6 & 0x3f));
-        *out++ = (char)(0x80 | (code & 0x3f));
-    }
-    return out;
-}
-
-/* Resolve the escapes of [at, end), which were checked. @return the end of what was written: never more bytes than there were */
-static char *unescape(char *out, const unsigned char *at, const unsigned char *end)
-{
-    while (at < end) {
-        const unsigned char *backslash = memchr(at, '\\', (apr_size_t)(end - at));
-        apr_size_t plain = (apr_size_t)((backslash ? backslash : end) - at);
-        unsigned code = 0, low = 0;
-
-        memcpy(out, at, plain);
-        out += plain;
-        if (!backslash)
-            break;
-        at = backslash + 2;
-        switch (backslash[1]) {
-        case 'b': *out++ = '\b'; break;
-        case 'f': *out++ = '\f'; break;
-        case 'n': *out++ = '\n'; break;
-        case 'r': *out++ = '\r'; break;
-        case 't': *out++ = '\t'; break;
-        case 'u':
-            hex4(at, &code);
-            at += 4;
-            if (code >= 0xd800 && code < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u' && hex4(at + 2, &low) && low >= 0xdc00
-                && low <= 0xdfff) {
-                code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-                at += 6;
-            }
-            out = put_code(out, code);
-            break;
-        default: *out++ = (char)backslash[1];
-        }
-    }
-    return out;
-}
-
-/* A string with escapes or more than ASCII in it; its text begins at `start`, the first byte that is not plain is at `at`. */
-static const unsigned char *read_long_string(reader *r, const unsigned char *start, const unsigned char *at, const char **text,
-                                             apr_uint32_t *len, unsigned char *nul)
-{
-    int escaped = 0;
-    char *copy;
-
-    for (;;) {
-        const unsigned char *next;
-        if (at == r->end)
-            return fail(r, "syntax", at);
-        if (*at == '"')
-            break;
-        if (*at == '\\') {
-            escaped = 1;
-            next = check_escape(r, at, nul);
-            if (!next)
-                return NULL;
-        }
-        else if (*at < 0x20) {
-            return fail(r, *at ? "syntax" : "nul", at);
-        }
-        else {
-            next = wh_json_scan_utf8(at, r->end);
-            if (next < r->end && *next >= 0x80)
-                return fail(r, "utf8", next);
-        }
-        at = wh_json_scan(next, r->end);
-    }
-    if (escaped) {
-        copy = apr_palloc(r->pool, (apr_size_t)(at - start));
-        if (!copy)
-            return fail(r, "memory", start);
-        *text = copy;
-        *len = (apr_uint32_t)(unescape(copy, start, at) - copy);
-    }
-    else {
-        *text = (const char *)start;
-        *len = (apr_uint32_t)(at - start);
-    }
-    return at + 1;
-}
-
 /* `at` is behind the opening quote. @return behind the closing one */
-static inline const unsigned char *read_string(reader *r, const unsigned char *at, const char **text, apr_uint32_t *len, unsigned char *nul)
+static inline const unsigned char *read_string(wh_json_reader *r, const unsigned char *at, const char **text, apr_uint32_t *len, unsigned char *nul)
 {
     const unsigned char *stop = wh_json_scan(at, r->end);
 
     *nul = 0;
     if (stop == r->end || *stop != '"')
-        return read_long_string(r, at, stop, text, len, nul);
+        return wh_json_read_long(r, at, stop, text, len, nul);
     *text = (const char *)at;
     *len = (apr_uint32_t)(stop - at);
     return stop + 1;
@@ -267,7 +75,7 @@ static inline const unsigned char *digits(const unsigned char *at, const unsigne
     return at;
 }
 
-static inline const unsigned char *read_number(reader *r, const unsigned char *at, wh_json_value *v)
+static inline const unsigned char *read_number(wh_json_reader *r, const unsigned char *at, wh_json_value *v)
 {
     const unsigned char *start = at, *end = r->end, *first;
 
@@ -280,7 +88,7 @@ static inline const unsigned char *read_number(reader *r, const unsigned char *a
         first = at;
         at = digits(at, end);
         if (at == first)
-            return fail(r, "syntax", at);
+            return wh_json_fail(r, "syntax", at);
     }
     v->integer = 1;
     if (at < end && *at == '.') {
@@ -288,7 +96,7 @@ static inline const unsigned char *read_number(reader *r, const unsigned char *a
         first = ++at;
         at = digits(at, end);
         if (at == first)
-            return fail(r, "syntax", at);
+            return wh_json_fail(r, "syntax", at);
     }
     if (at < end && (*at | 0x20) == 'e') {
         v->integer = 0;
@@ -298,7 +106,7 @@ static inline const unsigned char *read_number(reader *r, const unsigned char *a
         first = at;
         at = digits(at, end);
         if (at == first)
-            return fail(r, "syntax", at);
+            return wh_json_fail(r, "syntax", at);
     }
     v->type = WH_JSON_NUMBER;
     v->u.text = (const char *)start;
@@ -306,143 +114,29 @@ static inline const unsigned char *read_number(reader *r, const unsigned char *a
     return at;
 }
 
-static const unsigned char *read_word(reader *r, const unsigned char *at, wh_json_value *v, const char *word, apr_size_t len, wh_json_type type)
+static const unsigned char *read_word(wh_json_reader *r, const unsigned char *at, wh_json_value *v, const char *word, apr_size_t len, wh_json_type type)
 {
     apr_size_t left = (apr_size_t)(r->end - at), same = 0;
 
     while (same < len && same < left && at[same] == (unsigned char)word[same])
         same++;
     if (same < len)
-        return fail(r, "syntax", at + same);
+        return wh_json_fail(r, "syntax", at + same);
     v->type = (unsigned char)type;
     return at + len;
-}
-
-/* ---- equal names ---- */
-
-static inline int same_name(const wh_json_member *a, const wh_json_member *b)
-{
-    return a->hash == b->hash && a->name_len == b->name_len && !memcmp(a->name, b->name, a->name_len);
-}
-
-/* Where the name of a member stands: the value is known, the name may be a copy. */
-static const unsigned char *name_place(const reader *r, const wh_json_member *m)
-{
-    const unsigned char *at = r->text + m->value.start;
-
-    /* back over blanks and the colon to the closing quote, then to the one that no odd number of backslashes precedes */
-    while (*--at != '"')
-        ;
-    for (;;) {
-        const unsigned char *before;
-        while (*--at != '"')
-            ;
-        for (before = at; before > r->text && before[-1] == '\\'; before--)
-            ;
-        if ((at - before) % 2 == 0)
-            return at;
-    }
-}
-
-/* The members to be kept, in place and in order. */
-static apr_size_t without_removed(wh_json_member *m, apr_size_t n)
-{
-    apr_size_t kept = 0;
-
-    for (apr_size_t i = 0; i < n; i++) {
-        if (m[i].name)
-            m[kept++] = m[i];
-    }
-    return kept;
-}
-
-/* Few names: one that sets a bit of its own is new. @return the later of two equal names, NULL if all differ; with `drop` the earlier
- * ones lose their name instead */
-static const wh_json_member *find_equal_few(wh_json_member *m, apr_size_t n, int drop, int *dropped)
-{
-    uint64_t filter[FILTER_WORDS] = { 0 };
-
-    for (apr_size_t i = 0; i < n; i++) {
-        uint64_t bit = UINT64_C(1) << (m[i].hash & 63), *word = &filter[m[i].hash >> 6 & (FILTER_WORDS - 1)];
-        if (!(*word & bit)) {
-            *word |= bit;
-            continue;
-        }
-        for (apr_size_t k = 0; k < i; k++) {
-            if (m[k].name && same_name(&m[k], &m[i])) {
-                if (!drop)
-                    return &m[i];
-                m[k].name = NULL;
-                *dropped = 1;
-                break;
-            }
-        }
-    }
-    return NULL;
-}
-
-/* Many names: `table` has `mask + 1` places, at least twice as many as there are names, all 0. */
-static const wh_json_member *find_equal_many(wh_json_member *m, apr_size_t n, int drop, int *dropped, apr_uint32_t *table, apr_size_t mask)
-{
-    for (apr_size_t i = 0; i < n; i++) {
-        apr_size_t at = m[i].hash & mask;
-        while (table[at] && !same_name(&m[table[at] - 1], &m[i]))
-            at = (at + 1) & mask;
-        if (table[at]) {
-            if (!drop)
-                return &m[i];
-            /* its name stays readable for the look-ups to come: the place changes hands */
-            m[table[at] - 1].name = NULL;
-            *dropped = 1;
-        }
-        table[at] = (apr_uint32_t)i + 1;
-    }
-    return NULL;
-}
-
-/* Refuse or drop members of one name. The members are the last thing on the stack, from `base`. @return 0 when refused */
-static int settle_names(reader *r, apr_size_t base, apr_size_t *n)
-{
-    wh_json_member *m = (wh_json_member *)(void *)(r->stack + base);
-    const wh_json_member *later;
-    int drop = (r->limits->allow & WH_JSON_DUPLICATES) != 0, dropped = 0;
-
-    if (*n <= FILTER_MEMBERS) {
-        later = find_equal_few(m, *n, drop, &dropped);
-    }
-    else {
-        apr_size_t places = 256, top = r->top;
-        apr_uint32_t *table;
-        while (places < *n * 2)
-            places *= 2;
-        table = push(r, places * sizeof(*table), r->end);
-        if (!table)
-            return 0;
-        memset(table, 0, places * sizeof(*table));
-        m = (wh_json_member *)(void *)(r->stack + base);
-        later = find_equal_many(m, *n, drop, &dropped, table, places - 1);
-        r->top = top;
-    }
-    if (later) {
-        fail(r, "duplicate-name", name_place(r, later));
-        return 0;
-    }
-    if (dropped)
-        *n = without_removed(m, *n);
-    return 1;
 }
 
 /* ---- containers ---- */
 
 /* A bracket opened at `at` for the value at `slot`. @return behind it, or behind the closing one when nothing is in it (*empty set) */
-static const unsigned char *open_container(reader *r, const unsigned char *at, apr_size_t slot, int *empty)
+static const unsigned char *open_container(wh_json_reader *r, const unsigned char *at, apr_size_t slot, int *empty)
 {
     int object = *at == '{';
     const unsigned char *next;
     frame *f;
 
     if (r->depth == r->limits->depth)
-        return fail(r, "depth", at);
+        return wh_json_fail(r, "depth", at);
     next = wh_json_blanks(at + 1, r->end);
     *empty = next < r->end && *next == (object ? '}' : ']');
     if (*empty) {
@@ -453,7 +147,7 @@ static const unsigned char *open_container(reader *r, const unsigned char *at, a
         v->u.items = NULL;
         return next + 1;
     }
-    f = push(r, sizeof(*f), at);
+    f = wh_json_push(r, sizeof(*f), at);
     if (!f)
         return NULL;
     f->outer = r->frame;
@@ -465,7 +159,7 @@ static const unsigned char *open_container(reader *r, const unsigned char *at, a
 }
 
 /* The innermost container ends before `at`: its children go to the pool, and its value is complete. */
-static int close_container(reader *r, const unsigned char *at)
+static int close_container(wh_json_reader *r, const unsigned char *at)
 {
     frame f = *(frame *)(void *)(r->stack + r->frame);
     apr_size_t base = r->frame + sizeof(f), len = r->top - base, n = len / (f.object ? sizeof(wh_json_member) : sizeof(wh_json_value));
@@ -473,13 +167,13 @@ static int close_container(reader *r, const unsigned char *at)
     void *children;
 
     if (f.object && n > 1) {
-        if (!settle_names(r, base, &n))
+        if (!wh_json_settle_names(r, base, &n))
             return 0;
         len = n * sizeof(wh_json_member);
     }
     children = apr_palloc(r->pool, len);
     if (!children) {
-        fail(r, "memory", at);
+        wh_json_fail(r, "memory", at);
         return 0;
     }
     memcpy(children, r->stack + base, len);
@@ -498,34 +192,34 @@ static int close_container(reader *r, const unsigned char *at)
 }
 
 /* The name of the next member and the colon behind it. @return where its value begins */
-static inline const unsigned char *read_name(reader *r, const unsigned char *at, wh_json_value **value)
+static inline const unsigned char *read_name(wh_json_reader *r, const unsigned char *at, wh_json_value **value)
 {
     const unsigned char *start = at;
     wh_json_member *m;
     unsigned char nul;
 
     if (at == r->end || *at != '"')
-        return fail(r, "syntax", at);
+        return wh_json_fail(r, "syntax", at);
     if (r->top - r->frame - sizeof(frame) >= r->members_bytes)
-        return fail(r, "members", at);
-    m = push(r, sizeof(*m), at);
+        return wh_json_fail(r, "members", at);
+    m = wh_json_push(r, sizeof(*m), at);
     if (!m)
         return NULL;
     at = read_string(r, at + 1, &m->name, &m->name_len, &nul);
     if (!at)
         return NULL;
     if (m->name_len > r->limits->name_len)
-        return fail(r, "name-length", start);
+        return wh_json_fail(r, "name-length", start);
     m->hash = wh_json_hash_with(r->seed, m->name, m->name_len);
     at = wh_json_blanks(at, r->end);
     if (at == r->end || *at != ':')
-        return fail(r, "syntax", at);
+        return wh_json_fail(r, "syntax", at);
     *value = &m->value;
     return wh_json_blanks(at + 1, r->end);
 }
 
 /* The value that begins at `at`, or of a container its beginning. @return behind it */
-static inline const unsigned char *read_value(reader *r, const unsigned char *at, wh_json_value *v, int *complete)
+static inline const unsigned char *read_value(wh_json_reader *r, const unsigned char *at, wh_json_value *v, int *complete)
 {
     const char *text;
     int empty;
@@ -559,7 +253,7 @@ static inline const unsigned char *read_value(reader *r, const unsigned char *at
         at = read_word(r, at, v, "false", 5, WH_JSON_FALSE);
         break;
     default:
-        return fail(r, *at ? "syntax" : "nul", at);
+        return wh_json_fail(r, *at ? "syntax" : "nul", at);
     }
     *complete = 1;
     if (at)
@@ -569,29 +263,29 @@ static inline const unsigned char *read_value(reader *r, const unsigned char *at
 
 /* What follows a complete value: a comma, or ends of containers and then one. @return where the next value or name is due; the text's
  * end with *done set when the document is complete */
-static const unsigned char *read_ends(reader *r, const unsigned char *at, int *done)
+static const unsigned char *read_ends(wh_json_reader *r, const unsigned char *at, int *done)
 {
     for (;;) {
         const frame *f;
         at = wh_json_blanks(at, r->end);
-        if (r->frame == NO_FRAME) {
+        if (r->frame == WH_JSON_NO_FRAME) {
             *done = 1;
-            return at == r->end ? at : fail(r, *at ? "syntax" : "nul", at);
+            return at == r->end ? at : wh_json_fail(r, *at ? "syntax" : "nul", at);
         }
         if (at == r->end)
-            return fail(r, "syntax", at);
+            return wh_json_fail(r, "syntax", at);
         if (*at == ',')
             return wh_json_blanks(at + 1, r->end);
         f = (const frame *)(const void *)(r->stack + r->frame);
         if (*at != (f->object ? '}' : ']'))
-            return fail(r, *at ? "syntax" : "nul", at);
+            return wh_json_fail(r, *at ? "syntax" : "nul", at);
         if (!close_container(r, ++at))
             return NULL;
     }
 }
 
 /* The document's value is at the bottom of the stack afterwards. @return 0 with reason and where */
-static int read_document(reader *r)
+static int read_document(wh_json_reader *r)
 {
     const unsigned char *at = wh_json_blanks(r->text, r->end);
     int done = 0;
@@ -600,22 +294,22 @@ static int read_document(reader *r)
         wh_json_value *v;
         int complete;
 
-        if (r->frame != NO_FRAME && ((const frame *)(const void *)(r->stack + r->frame))->object) {
+        if (r->frame != WH_JSON_NO_FRAME && ((const frame *)(const void *)(r->stack + r->frame))->object) {
             at = read_name(r, at, &v);
             if (!at)
                 return 0;
         }
         else {
-            v = push(r, sizeof(*v), at);
+            v = wh_json_push(r, sizeof(*v), at);
             if (!v)
                 return 0;
         }
         if (at == r->end) {
-            fail(r, "syntax", at);
+            wh_json_fail(r, "syntax", at);
             return 0;
         }
         if (!r->values_left--) {
-            fail(r, "values", at);
+            wh_json_fail(r, "values", at);
             return 0;
         }
         at = read_value(r, at, v, &complete);
@@ -642,7 +336,7 @@ apr_status_t wh_json_parse(wh_json **out, webhook_slice text, const wh_json_limi
         char bytes[STACK_FIRST];
         wh_json_member aligned;
     } first WH_UNINITIALIZED;
-    reader r = { 0 };
+    wh_json_reader r = { 0 };
     wh_json *doc = NULL;
 
     *out = NULL;
@@ -655,11 +349,11 @@ apr_status_t wh_json_parse(wh_json **out, webhook_slice text, const wh_json_limi
     r.members_bytes = (apr_uint64_t)r.limits->members * sizeof(wh_json_member);
     r.stack = r.first = first.bytes;
     r.room = sizeof(first.bytes);
-    r.frame = NO_FRAME;
+    r.frame = WH_JSON_NO_FRAME;
     if (text.len >= UINT32_MAX)
-        fail(&r, "size", r.text);
+        wh_json_fail(&r, "size", r.text);
     else if (text.len >= 3 && !memcmp(text.data, "\xef\xbb\xbf", 3))
-        fail(&r, "bom", r.text);
+        wh_json_fail(&r, "bom", r.text);
     else if (read_document(&r)) {
         doc = apr_palloc(p, sizeof(*doc));
         if (doc) {
@@ -667,7 +361,7 @@ apr_status_t wh_json_parse(wh_json **out, webhook_slice text, const wh_json_limi
             doc->text = text;
         }
         else {
-            fail(&r, "memory", r.text);
+            wh_json_fail(&r, "memory", r.text);
         }
     }
     if (r.stack != r.first)

@@ -36,6 +36,17 @@ apr_uint32_t wh_json_hash(const char *name, apr_size_t len)
     return wh_json_hash_with(wh_json_seed_get(), name, len);
 }
 
+const wh_json *wh_json_get_once(wh_json_once *once, webhook_slice text, apr_pool_t *p)
+{
+    if (!once->tried || once->text.data != text.data || once->text.len != text.len) {
+        once->tried = 1;
+        once->text = text;
+        if (wh_json_parse(&once->doc, text, NULL, p, &once->error) != APR_SUCCESS)
+            once->doc = NULL;
+    }
+    return once->doc;
+}
+
 const wh_json_value *wh_json_root(const wh_json *doc)
 {
     return doc ? &doc->root : NULL;

@@ -129,17 +129,17 @@ $(BUILD)/unit/%: t/unit/%.c $(LIB) $(NEEDS)
 	$(Q)mkdir -p $(@D) && $(COMPILE) -Wl,--as-needed $(CFLAGS) -MF $@.d -MT $@ $< -o $@ $(LDHARD) $(LDFLAGS) $(LIB) $(APRLIBS) $(LIBS)
 $(BUILD)/fuzz/%: t/fuzz/%.c t/fuzz/replay_main.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -c -MF $@.d -MT $@ $< -o $@.o \
-	  && $(PROGRAM) -o $@ $@.o t/fuzz/replay_main.c $(LIB) $(APRLIBS) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -c -MF $@.d -MT $@ $< -o $@.o $(filter -D%,$(ORACLE)) \
+	  && $(PROGRAM) -o $@ $@.o t/fuzz/replay_main.c $(LIB) $(APRLIBS) $(LIBS) $(filter-out -D%,$(ORACLE))
 $(BUILD)/bench/%: t/bench/%.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ $(LDHARD) $(LDFLAGS) $(LIB) $(APRLIBS) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ $(LDHARD) $(LDFLAGS) $(LIB) $(APRLIBS) $(LIBS) $(ORACLE)
 $(BUILD)/dudect/%: t/dudect/%.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ $(LDHARD) $(LDFLAGS) $(LIB) $(APRLIBS) $(LIBS) -lm
 $(BUILD)/libfuzzer/%: t/fuzz/%.c $(LIB) $(NEEDS)
 	$(call say,CC,$<)
-	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ -fsanitize=fuzzer $(LIB) $(APRLIBS) $(LIBS)
+	$(Q)mkdir -p $(@D) && $(COMPILE) $(CFLAGS) -MF $@.d -MT $@ $< -o $@ -fsanitize=fuzzer $(LIB) $(APRLIBS) $(LIBS) $(ORACLE)
 # Preloaded into programs that know nothing of a sanitizer's runtime, the shell before httpd among them.
 $(BUILD)/modules/shim_%.so: SAN :=
 $(BUILD)/modules/%.so: t/modules/%.c $(NEEDS)

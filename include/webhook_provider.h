@@ -78,6 +78,7 @@ typedef struct webhook_request {
     const apr_table_t *headers; /**< request headers; repeated ones as repeated entries, case-insensitive names */
     webhook_slice body;         /**< the received bytes, transfer coding removed, nothing else changed; empty in screen() */
     apr_time_t now;             /**< wall clock of this request */
+    void *parsed;               /**< the server's own: where the body's meaning is kept once somebody asked. Leave it alone; may be NULL */
 } webhook_request;
 
 /** What a verifier answers. Strings from the pool passed to the call, or constants. */

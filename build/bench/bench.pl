@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The benchmark behind `make -f apxs.mk bench`. Everything is a ratio of two measurements of the same run on the same machine, taken in turns;
-# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Four parts (BENCH_PARTS):
+# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Five parts (BENCH_PARTS):
 #
 #   rates   requests per second, wrk with 64 keep-alive connections, against the floor: the same Apache with a handler that reads the same
 #           body and answers 204. Rounds in turn, so that what else the machine does falls on all alike.
 #   idle    one request at a time: from sending it until the upstream has it, through accept, store and dispatcher, beside the same
 #           request passed on by mod_proxy.
 #   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
+#   json    reading JSON, a byte: the module's reader beside jansson and, where node is, JSON.parse, over the same texts.
 #   queue   accepting, leasing and the first acknowledgement after a start, with few and with many jobs in the store.
 #
 # BENCH_FULL=1 takes a million deliveries and a million jobs for the last two; otherwise a hundred thousand, which says less but ends soon.
@@ -21,7 +22,7 @@ use Time::HiRes ();
 my $full = $ENV{BENCH_FULL};
 my $rounds = $ENV{BENCH_ROUNDS} // 5;
 my $seconds = $ENV{BENCH_SECONDS} // 2;
-my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle memory queue';
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json memory queue';
 my $problems = 0;
 
 Rig::begin();
@@ -222,6 +223,36 @@ part memory => sub {
     heading("Memory of workers and dispatcher after $at[1][0] deliveries of " . length($body) . " bytes against after $at[0][0]");
     row($_->[0], [$at[1][$_->[1]] / $at[0][$_->[1]]], '<= 1.05', sprintf '(%.1f and %.1f MiB)', map { $_ / 1024 } $at[1][$_->[1]], $at[0][$_->[1]])
         for ['resident (RSS)', 1], ['proportional (PSS)', 2];
+};
+
+# ---- json ----
+
+part json => sub {
+    my $texts = "$Rig::dir/json";
+    mkdir $texts;
+    my (%cost, %bytes, @names);
+    for my $round (1 .. $rounds) {
+        for my $line (split /\n/, `"$Rig::dir/lib/json_bench" write="$texts"`) {
+            my ($name, $bytes, $ours, $jansson) = split ' ', $line;
+            push @names, $name if $round == 1;
+            $bytes{$name} = $bytes;
+            push @{ $cost{$name} }, [$ours, $jansson];
+        }
+        die "json_bench failed\n" if $? || !@names;
+        next if !grep { -x "$_/node" } split /:/, $ENV{PATH};
+        my %node = map { my ($name, undef, $cost) = split ' '; $name => $cost } split /\n/, `node "$Rig::dir/lib/parse.js" $texts/*.json`;
+        $cost{$_}[-1][2] = $node{$_} for @names;
+    }
+    for my $other ([jansson => 1, '>= 10'], ['JSON.parse' => 2, undef]) {
+        my ($what, $column, $goal) = @$other;
+        next if !$cost{ $names[0] }[0][$column];
+        heading("Reading JSON: $what against the reader ($rounds rounds)");
+        for my $name (@names) {
+            my @rounds = @{ $cost{$name} };
+            row("$name, $bytes{$name} bytes", [map { $_->[$column] / $_->[0] } @rounds], $name eq 'push' ? $goal : undef,
+                sprintf '(%.2f and %.2f ns a byte)', median(map { $_->[$column] } @rounds), median(map { $_->[0] } @rounds));
+        }
+    }
 };
 
 # ---- queue ----

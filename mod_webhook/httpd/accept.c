@@ -107,12 +107,9 @@ static int choose_handlers(wh_req *wq, request_rec *r, route *to)
             break;
         }
     }
-    if (wq->json_error && wh_req_is_json(wq)) {
-        if (!strcmp(wq->json_error->reason, "memory")) {
-            return wh_refuse(wq, WH_REFUSAL_INTERNAL, "no memory for the JSON that a rule needs");
-        }
-        return wh_refuse(wq, WH_REFUSAL_JSON_INVALID,
-                         apr_psprintf(r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json_error->reason, wq->json_error->offset));
+    if (wq->json_wanted && !wq->json.doc) {
+        return wh_refuse(wq, wh_refusal_of_json(wq->json.error.reason),
+                         apr_psprintf(r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json.error.reason, wq->json.error.offset));
     }
     return OK;
 }

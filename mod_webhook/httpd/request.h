@@ -23,6 +23,7 @@
 
 #include "apr_mmap.h"
 
+#include "core/json.h"
 #include "core/reasons.h"
 
 typedef enum wh_verdict_state {
@@ -62,9 +63,8 @@ typedef struct wh_req {
     int passed;                  /* handed on to another handler: errors from here on are its own */
     const apr_table_t *headers_in; /* as received, when ours were set since; NULL: r->headers_in still is */
     wh_body body;
-    struct wh_json *json;        /* parsed body, on demand */
-    int json_tried;
-    struct wh_json_error *json_error; /* tried and failed */
+    wh_json_once json;           /* the parsed body, once somebody asked: the verifier or a rule */
+    int json_wanted;             /* by a rule: a body that is not JSON is refused */
 } wh_req;
 
 /* gate.c: the phases. Hook order matters where said.
@@ -136,7 +136,7 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r);
 /** Remove what a client must not say for us: X-Webhook-Verified and the like, any case, '_' for '-'. */
 void wh_vars_remove_spoofed(request_rec *r);
 /** The parsed body for expressions; NULL when it is not JSON or not verified. */
-struct wh_json *wh_req_json(wh_req *wq);
+const wh_json *wh_req_json(wh_req *wq);
 
 /* daemon.c: sentinel, dispatcher, shared things */
 void wh_daemon_wake(void); /* one byte to the dispatcher; never blocks */

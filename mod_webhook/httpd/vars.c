@@ -156,17 +156,13 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r)
 
 /* ---- JSON for rules ---- */
 
-struct wh_json *wh_req_json(wh_req *wq)
+const wh_json *wh_req_json(wh_req *wq)
 {
-    if (!wq->json_tried && wq->state == WH_ACCEPTED && wq->body.len > 0 && wh_req_is_json(wq)) {
-        wh_json_error *err = apr_pcalloc(wq->r->pool, sizeof(*err));
-        wq->json_tried = 1;
-        if (wh_json_parse(&wq->json, wq->body.data, wq->r->pool, err) != APR_SUCCESS) {
-            wq->json = NULL;
-            wq->json_error = err;
-        }
+    if (wq->state != WH_ACCEPTED || wq->body.len == 0 || !wh_req_is_json(wq)) {
+        return NULL;
     }
-    return wq->json;
+    wq->json_wanted = 1;
+    return wh_json_get_once(&wq->json, wq->body.data, wq->r->pool);
 }
 
 /* ---- expressions ---- */
@@ -182,7 +178,7 @@ static const char *expr_json(ap_expr_eval_ctx_t *ctx, const void *data, const ch
 {
     wh_req *wq = ctx->r ? wh_req_find(ctx->r) : NULL;
     const wh_json_pointer *pointer = data;
-    wh_json *doc = wq ? wh_req_json(wq) : NULL;
+    const wh_json *doc = wq ? wh_req_json(wq) : NULL;
 
     if (!doc) {
         return NULL;

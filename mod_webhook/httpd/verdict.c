@@ -87,6 +87,7 @@ static wh_req *make(request_rec *r, const wh_dir_conf *conf)
     wq->request.url = ap_construct_url(r->pool, wq->request.uri, r);
     wq->request.headers = r->headers_in;
     wq->request.now = wq->now;
+    wq->request.parsed = &wq->json;
     ap_set_module_config(r->request_config, &webhook_module, wq);
     WH_COUNT(wq->count, requests, 1);
     if (wh_id_make(wq->id, wq->now) != APR_SUCCESS) {

@@ -216,13 +216,16 @@ const wh_json *wh_ctx_json(wh_vctx *c)
 {
     if (c->headers_only) return NULL;
     if (c->json_state == 0) {
+        wh_json_once own = { 0 }, *once = &own;
         webhook_slice text;
-        wh_json_error err;
 
         c->json_state = -1;
         if (ctx_payload(c, &text) == WH_FOUND) {
-            if (wh_json_parse(&c->json, text, c->p, &err) == APR_SUCCESS) c->json_state = 1;
-            else if (strcmp(err.reason, "memory") == 0) c->failed = 1;
+            /* the body itself may have been parsed for somebody else, and will be wanted again */
+            if (c->req->parsed && text.data == c->req->body.data && text.len == c->req->body.len) once = c->req->parsed;
+            c->json = wh_json_get_once(once, text, c->p);
+            if (c->json) c->json_state = 1;
+            else if (strcmp(once->error.reason, "memory") == 0) c->failed = 1;
         }
     }
     return c->json_state > 0 ? c->json : NULL;

@@ -308,7 +308,7 @@ typedef struct wh_vctx {
     const char *kid;  /* of a token's header */
     const char *url; /* variant in force */
 
-    wh_json *json;
+    const wh_json *json;
     wh_form query, form;
     apr_array_header_t *parts;
     webhook_slice payload;

@@ -93,26 +93,33 @@ typedef struct host {
     unsigned labels;
     int right_to_left;        /* a label is */
     int not_for_bidi;         /* a label is left to right and may not stand beside one that is not */
+    int digits_mixed;         /* a right-to-left label has European and Arabic digits */
     int nfc;                  /* normalise first */
     apr_pool_t *scratch;
 } host;
 
-/* the directions of a label in Unicode; libidn2 has judged those that are right to left themselves */
+/* The directions of a label in Unicode. libidn2 has judged those that are right to left themselves, but for RFC 5893's rule 4 on digits. */
 static void directions(host *h, const char *label, apr_size_t len)
 {
+    const char *start = label;
     apr_uint32_t c = 0;
     apr_size_t size;
-    int first = 1, right = 0;
+    int right = 0, european = 0, arabic = 0, undirected = 0;
 
     for (; len; label += size, len -= size) {
         c = wh_format_char(label, len, &size);
         if (!size) break;
-        if (first && ((c >= '0' && c <= '9') || (c >= 0x6f0 && c <= 0x6f9) || is_neutral(c))) first = -1;
-        else if (first > 0) first = 0;
+        european |= (c >= '0' && c <= '9') || (c >= 0x6f0 && c <= 0x6f9);
+        arabic |= (c >= 0x660 && c <= 0x669) || (c >= 0x10d30 && c <= 0x10d39);
         right |= is_right_to_left(c);
+        if (label == start) undirected = european || is_neutral(c);
     }
-    if (right) h->right_to_left = 1;
-    else if (first < 0 || is_neutral(c)) h->not_for_bidi = 1;
+    if (right) {
+        h->right_to_left = 1;
+        h->digits_mixed |= european && arabic;
+    } else {
+        h->not_for_bidi |= undirected || is_neutral(c);
+    }
 }
 
 /* an A-label, which must be what its U-label encodes to (RFC 5891 section 5.4) */
@@ -184,7 +191,7 @@ static apr_size_t full_stop(const char *text, apr_size_t len, int unicode)
 
 static int is_host(const char *text, apr_size_t len, int unicode, int nfc, apr_pool_t *scratch)
 {
-    host h = { 0, 0, 0, 0, nfc, scratch };
+    host h = { .nfc = nfc, .scratch = scratch };
     apr_size_t i, from = 0, stop;
 
     if (!len || len > NAME_MAX_BYTES) return 0;
@@ -194,7 +201,7 @@ static int is_host(const char *text, apr_size_t len, int unicode, int nfc, apr_p
         if (!is_label(&h, text + from, i - from, unicode)) return 0;
         from = i + stop;
     }
-    return is_label(&h, text + from, len - from, unicode) && !(h.right_to_left && h.not_for_bidi);
+    return is_label(&h, text + from, len - from, unicode) && !(h.right_to_left && h.not_for_bidi) && !h.digits_mixed;
 }
 
 int wh_format_hostname(const char *text, apr_size_t len, apr_pool_t *scratch)

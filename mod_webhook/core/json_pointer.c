@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json_pointer.c: JSON Pointer (RFC 6901), split and unescaped at configuration so that a request only walks.
+ * json_pointer.c: JSON Pointer (RFC 6901), split, unescaped and hashed at configuration so that a request only walks. A pointer for
+ * lists may hold `*`, which stands for every child.
  */
 #include "core/json.h"
 
@@ -8,12 +9,16 @@
 #include <stdint.h>
 #include <string.h>
 
+#define STARS_MAX 4
+#define INDEX_NONE SIZE_MAX
+
 typedef struct token {
     const char *name;
+    apr_size_t len;
+    apr_uint32_t hash;
     apr_size_t index; /* INDEX_NONE when the token cannot be an array index */
+    int every;        /* `*` of a pointer for lists */
 } token;
-
-#define INDEX_NONE SIZE_MAX
 
 struct wh_json_pointer {
     apr_size_t count;
@@ -53,10 +58,11 @@ static const char *unescape(const char *text, apr_size_t len, apr_pool_t *p)
     return name;
 }
 
-const char *wh_json_pointer_compile(wh_json_pointer **out, const char *text, apr_pool_t *p)
+static const char *compile(wh_json_pointer **out, const char *text, int stars_max, apr_pool_t *p)
 {
     wh_json_pointer *ptr = apr_pcalloc(p, sizeof(*ptr));
     apr_size_t slashes = 0;
+    int stars = 0;
 
     *out = NULL;
     if (*text && *text != '/')
@@ -70,29 +76,73 @@ const char *wh_json_pointer_compile(wh_json_pointer **out, const char *text, apr
         t->name = unescape(text, len, p);
         if (!t->name)
             return "~ must be followed by 0 or 1";
+        t->len = strlen(t->name);
+        t->hash = wh_json_hash(t->name, t->len);
         t->index = array_index(t->name);
+        t->every = stars_max && len == 1 && *text == '*';
+        stars += t->every;
+        if (stars > stars_max)
+            return "may hold 4 '*' at most";
         text += len;
     }
     *out = ptr;
     return NULL;
 }
 
+const char *wh_json_pointer_compile(wh_json_pointer **out, const char *text, apr_pool_t *p)
+{
+    return compile(out, text, 0, p);
+}
+
+const char *wh_json_pointer_compile_list(wh_json_pointer **out, const char *text, apr_pool_t *p)
+{
+    return compile(out, text, STARS_MAX, p);
+}
+
+static const wh_json_value *child(const wh_json_value *v, const token *t)
+{
+    switch (wh_json_typeof(v)) {
+    case WH_JSON_OBJECT:
+        return wh_json_member_get(v, t->name, t->len, t->hash);
+    case WH_JSON_ARRAY:
+        return t->index == INDEX_NONE ? NULL : wh_json_at(v, t->index);
+    default:
+        return NULL;
+    }
+}
+
 const wh_json_value *wh_json_pointer_get(const wh_json *doc, const wh_json_pointer *ptr)
 {
     const wh_json_value *v = wh_json_root(doc);
 
-    for (apr_size_t i = 0; v && i < ptr->count; i++) {
-        const token *t = &ptr->tokens[i];
-        switch (wh_json_typeof(v)) {
-        case WH_JSON_OBJECT:
-            v = wh_json_get(v, t->name);
-            break;
-        case WH_JSON_ARRAY:
-            v = t->index == INDEX_NONE ? NULL : wh_json_at(v, t->index);
-            break;
-        default:
-            v = NULL;
-        }
-    }
+    for (apr_size_t i = 0; v && i < ptr->count; i++)
+        v = child(v, &ptr->tokens[i]);
     return v;
+}
+
+/* Calls itself at stars alone, of which there are few. @return 0 when `found` is full */
+static int list_from(const wh_json_value *v, const wh_json_pointer *ptr, apr_size_t i, apr_array_header_t *found, int *left)
+{
+    for (; v && i < ptr->count && !ptr->tokens[i].every; i++)
+        v = child(v, &ptr->tokens[i]);
+    if (!v)
+        return 1;
+    if (i == ptr->count) {
+        if (!*left)
+            return 0;
+        --*left;
+        APR_ARRAY_PUSH(found, const wh_json_value *) = v;
+        return 1;
+    }
+    for (apr_size_t k = 0, n = wh_json_size(v); k < n; k++) {
+        const wh_json_value *next = v->type == WH_JSON_ARRAY ? &v->u.items[k] : &v->u.members[k].value;
+        if (!list_from(next, ptr, i + 1, found, left))
+            return 0;
+    }
+    return 1;
+}
+
+int wh_json_pointer_list(const wh_json *doc, const wh_json_pointer *ptr, apr_array_header_t *found, int max)
+{
+    return list_from(wh_json_root(doc), ptr, 0, found, &max);
 }

@@ -24,6 +24,15 @@ int wh_refusal_find(const char *code)
     return -1;
 }
 
+wh_refusal wh_refusal_of_json(const char *reason)
+{
+    for (int i = WH_REFUSAL_JSON_INVALID + 1; i <= WH_REFUSAL_JSON_SIZE; i++) {
+        if (!strcmp(reason, wh_refusal_table[i].code + sizeof("json-") - 1))
+            return (wh_refusal)i;
+    }
+    return strcmp(reason, "memory") ? WH_REFUSAL_JSON_INVALID : WH_REFUSAL_INTERNAL;
+}
+
 #define WH_X(e, code, text) const char wh_failure_##e[] = code;
 WH_FAILURES(WH_X)
 #undef WH_X

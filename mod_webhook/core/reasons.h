@@ -31,6 +31,16 @@
     X(FORBIDDEN, "forbidden", 403, "This request is not allowed here")                                          \
     X(NO_ENDPOINT, "no-endpoint", 404, "There is no webhook endpoint here")                                     \
     X(JSON_INVALID, "json-invalid", 400, "The body is not the JSON this endpoint expects")                      \
+    X(JSON_UTF8, "json-utf8", 400, "The JSON is not UTF-8")                                                     \
+    X(JSON_BOM, "json-bom", 400, "The JSON begins with a byte order mark")                                      \
+    X(JSON_NUL, "json-nul", 400, "The JSON holds a NUL character")                                              \
+    X(JSON_SURROGATE, "json-surrogate", 400, "The JSON holds half a surrogate pair")                            \
+    X(JSON_DUPLICATE_NAME, "json-duplicate-name", 400, "A JSON object has two members of one name")             \
+    X(JSON_DEPTH, "json-depth", 400, "The JSON is nested too deeply")                                           \
+    X(JSON_VALUES, "json-values", 413, "The JSON holds too many values")                                        \
+    X(JSON_MEMBERS, "json-members", 413, "A JSON object has too many members")                                  \
+    X(JSON_NAME_LENGTH, "json-name-length", 413, "The name of a JSON member is too long")                       \
+    X(JSON_SIZE, "json-size", 413, "The JSON is too large")                                                     \
     X(REPLAYED, "replayed", 409, "This delivery was already received")                                          \
     X(TLS_REQUIRED, "tls-required", 403, "This endpoint takes requests over TLS only")                          \
     X(SECRET_UNAVAILABLE, "secret-unavailable", 503, "The endpoint's secret cannot be used at the moment")      \
@@ -59,6 +69,9 @@ extern const wh_refusal_info wh_refusal_table[WH_REFUSAL_COUNT];
 
 /** Index of a code, or -1 (a third-party provider's own code is counted as `internal`). */
 int wh_refusal_find(const char *code);
+
+/** The refusal for a reason of wh_json_parse(): "syntax" is json-invalid, "memory" internal, all others json- and the reason. */
+wh_refusal wh_refusal_of_json(const char *reason);
 
 /* Failure codes of attempts (jobs), same discipline; no HTTP status. */
 #define WH_FAILURES(X)                                                                 \

@@ -177,7 +177,7 @@ struct wh_json *wh_ctl_dump(wh_ctl *ctl)
     }
     text.len = (apr_size_t)(end - start) + 1;
     text.data = start;
-    if (wh_json_parse(&ctl->dump, text, ctl->pool, &jerr) != APR_SUCCESS) {
+    if (wh_json_parse(&ctl->dump, text, &wh_json_plain, ctl->pool, &jerr) != APR_SUCCESS) {
         wh_ctl_error(ctl, "the configuration dump is not JSON (%s at byte %" APR_SIZE_T_FMT ")", jerr.reason, jerr.offset);
         return NULL;
     }

@@ -108,10 +108,7 @@ static int choose_handlers(wh_req *wq, request_rec *r, route *to)
         }
     }
     if (wq->json_error && wh_req_is_json(wq)) {
-        if (!strcmp(wq->json_error->reason, "memory")) {
-            return wh_refuse(wq, WH_REFUSAL_INTERNAL, "no memory for the JSON that a rule needs");
-        }
-        return wh_refuse(wq, WH_REFUSAL_JSON_INVALID,
+        return wh_refuse(wq, wh_refusal_of_json(wq->json_error->reason),
                          apr_psprintf(r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json_error->reason, wq->json_error->offset));
     }
     return OK;

@@ -161,7 +161,7 @@ struct wh_json *wh_req_json(wh_req *wq)
     if (!wq->json_tried && wq->state == WH_ACCEPTED && wq->body.len > 0 && wh_req_is_json(wq)) {
         wh_json_error *err = apr_pcalloc(wq->r->pool, sizeof(*err));
         wq->json_tried = 1;
-        if (wh_json_parse(&wq->json, wq->body.data, wq->r->pool, err) != APR_SUCCESS) {
+        if (wh_json_parse(&wq->json, wq->body.data, NULL, wq->r->pool, err) != APR_SUCCESS) {
             wq->json = NULL;
             wq->json_error = err;
         }

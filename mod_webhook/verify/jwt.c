@@ -83,7 +83,7 @@ static int parse_part(wh_vctx *c, const char *s, apr_size_t len, wh_json **doc)
 
     if (!segment(c, s, len, &bytes, &text.len)) return 0;
     text.data = (const char *)bytes;
-    return wh_json_parse(doc, text, c->p, &err) == APR_SUCCESS && wh_json_typeof(wh_json_root(*doc)) == WH_JSON_OBJECT;
+    return wh_json_parse(doc, text, NULL, c->p, &err) == APR_SUCCESS && wh_json_typeof(wh_json_root(*doc)) == WH_JSON_OBJECT;
 }
 
 static int find_token(wh_vctx *c, webhook_slice *out)

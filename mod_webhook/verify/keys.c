@@ -492,7 +492,7 @@ static const char *from_jwks(const webhook_verifier *v, const char *text, apr_si
     const char *err;
     apr_size_t i;
 
-    if (wh_json_parse(&doc, s, p, &jerr) != APR_SUCCESS) return "is not JSON";
+    if (wh_json_parse(&doc, s, NULL, p, &jerr) != APR_SUCCESS) return "is not JSON";
     root = wh_json_root(doc);
     list = wh_json_get(root, "keys");
     if (wh_json_get(root, "kty")) {

@@ -221,7 +221,7 @@ const wh_json *wh_ctx_json(wh_vctx *c)
 
         c->json_state = -1;
         if (ctx_payload(c, &text) == WH_FOUND) {
-            if (wh_json_parse(&c->json, text, c->p, &err) == APR_SUCCESS) c->json_state = 1;
+            if (wh_json_parse(&c->json, text, NULL, c->p, &err) == APR_SUCCESS) c->json_state = 1;
             else if (strcmp(err.reason, "memory") == 0) c->failed = 1;
         }
     }

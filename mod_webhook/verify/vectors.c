@@ -54,6 +54,11 @@ static const char *text_of(const wh_json_value *v, apr_pool_t *p)
     return s.len ? apr_pstrmemdup(p, s.data, s.len) : "";
 }
 
+static const char *name_of(const wh_json_value *object, apr_size_t i, apr_pool_t *p)
+{
+    return apr_pstrmemdup(p, object->u.members[i].name, object->u.members[i].name_len);
+}
+
 static void add_secret(gathering *g, const char *id, const char *data, apr_size_t len)
 {
     webhook_secret *secret = apr_pcalloc(g->p, sizeof(*secret));
@@ -74,11 +79,8 @@ static void add_option(gathering *g, const char *name, const char *value)
 /* A value back as JSON text, for keys that are JSON themselves */
 static void write_json(wh_buf *b, const wh_json_value *v, apr_pool_t *p)
 {
-    const wh_json_value *member;
     webhook_slice s;
     apr_size_t i;
-    const char *name;
-    void *iter = NULL;
 
     switch (wh_json_typeof(v)) {
     case WH_JSON_STRING:
@@ -95,9 +97,9 @@ static void write_json(wh_buf *b, const wh_json_value *v, apr_pool_t *p)
         break;
     case WH_JSON_OBJECT:
         wh_buf_adds(b, "{");
-        while ((member = wh_json_next(v, &iter, &name)) != NULL) {
-            wh_json_put_name(b, name);
-            write_json(b, member, p);
+        for (i = 0; i < wh_json_size(v); i++) {
+            wh_json_put_name(b, name_of(v, i, p));
+            write_json(b, &v->u.members[i].value, p);
         }
         wh_buf_adds(b, "}");
         break;
@@ -136,8 +138,7 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
 {
     const wh_json_value *private_key = wh_json_get(key, "private_key");
     const char *id = private_key ? text_of(wh_json_get(key, "public_key"), g->p) : NULL, *user = NULL, *name, *err;
-    const wh_json_value *v;
-    void *iter = NULL;
+    apr_size_t i;
     member_role role;
 
     if (wh_json_get(key, "kty") || (wh_json_get(key, "keys") && wh_json_typeof(wh_json_get(key, "keys")) == WH_JSON_ARRAY
@@ -145,14 +146,16 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
         add_json_secret(g, NULL, key);
         return NULL;
     }
-    while ((v = wh_json_next(key, &iter, &name)) != NULL) {
-        if (!find_role(name, &role)) continue;
+    for (i = 0; i < wh_json_size(key); i++) {
+        const wh_json_value *v = &key->u.members[i].value;
+        if (!find_role(name_of(key, i, g->p), &role)) continue;
         if (role == ROLE_ID && !id) id = text_of(v, g->p);
         if (role == ROLE_USER) user = text_of(v, g->p);
     }
-    iter = NULL;
-    while ((v = wh_json_next(key, &iter, &name)) != NULL) {
+    for (i = 0; i < wh_json_size(key); i++) {
+        const wh_json_value *v = &key->u.members[i].value;
         const char *text = text_of(v, g->p);
+        name = name_of(key, i, g->p);
         if (strcmp(name, "public_key") == 0) {
             if (!private_key && text) add_secret(g, id, text, strlen(text));
             continue;
@@ -185,12 +188,10 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
             continue;
         }
         if (role == ROLE_MAP || (role == ROLE_SECRET && !text)) {
-            const char *member;
-            void *at = NULL;
             if (wh_json_typeof(v) == WH_JSON_OBJECT) {
-                const wh_json_value *one;
-                while ((one = wh_json_next(v, &at, &member)) != NULL) {
-                    const char *t = text_of(one, g->p);
+                for (apr_size_t k = 0; k < wh_json_size(v); k++) {
+                    const wh_json_value *one = &v->u.members[k].value;
+                    const char *member = name_of(v, k, g->p), *t = text_of(one, g->p);
                     if (t) add_secret(g, member, t, strlen(t));
                     else add_json_secret(g, member, one);
                 }
@@ -242,12 +243,11 @@ static const char *gather(gathering *g, const wh_json_value *key)
 static apr_table_t *read_headers(const wh_json_value *headers, apr_pool_t *p)
 {
     apr_table_t *table = apr_table_make(p, 10);
-    const wh_json_value *v;
-    const char *name;
-    void *iter = NULL;
-    apr_size_t k;
+    apr_size_t i, k;
 
-    while (headers && (v = wh_json_next(headers, &iter, &name)) != NULL) {
+    for (i = 0; wh_json_typeof(headers) == WH_JSON_OBJECT && i < wh_json_size(headers); i++) {
+        const wh_json_value *v = &headers->u.members[i].value;
+        const char *name = name_of(headers, i, p);
         if (wh_json_typeof(v) == WH_JSON_ARRAY) {
             for (k = 0; k < wh_json_size(v); k++) apr_table_addn(table, name, text_of(wh_json_at(v, k), p));
         } else {
@@ -335,7 +335,7 @@ const char *wh_vectors_load(const wh_json_value **list, const char *file, apr_po
     const char *err = read_file(&text, file, p);
 
     if (err) return err;
-    if (wh_json_parse(&doc, text, p, &jerr) != APR_SUCCESS) {
+    if (wh_json_parse(&doc, text, &wh_json_plain, p, &jerr) != APR_SUCCESS) {
         return apr_psprintf(p, "%s: not JSON (%s at byte %" APR_SIZE_T_FMT ")", file, jerr.reason, jerr.offset);
     }
     *list = wh_json_root(doc);

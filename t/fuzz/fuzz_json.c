@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (wh_json_pointer_compile(&ptr, copy, pool))
         ptr = NULL;
 
-    if (wh_json_parse(&doc, text, pool, &err) == APR_SUCCESS) {
+    if (wh_json_parse(&doc, text, NULL, pool, &err) == APR_SUCCESS) {
         visit(wh_json_root(doc), pool);
         if (ptr)
             wh_json_pointer_get(doc, ptr);
@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(strlen(b.data) >= 2 && wh_utf8_valid(b.data, b.len));
     if (!memchr(copy, '\0', size)) {
         webhook_slice s;
-        check(wh_json_parse(&again, back, pool, &err) == APR_SUCCESS);
+        check(wh_json_parse(&again, back, NULL, pool, &err) == APR_SUCCESS);
         s = wh_json_string(wh_json_root(again));
         if (wh_utf8_valid(copy, size))
             check(s.len == size && !memcmp(s.data, data, size));

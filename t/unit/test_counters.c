@@ -154,7 +154,7 @@ static void test_threads_and_json(void)
     wh_counters_json(&b, c);
     text.data = b.data;
     text.len = b.len;
-    is_int(wh_json_parse(&doc, text, pool, &err), APR_SUCCESS, "valid JSON");
+    is_int(wh_json_parse(&doc, text, NULL, pool, &err), APR_SUCCESS, "valid JSON");
     root = wh_json_root(doc);
     is_str(wh_json_text(wh_json_get(root, "commits"), pool), "5", "a counter of the header");
     is_int(wh_json_string(wh_json_get(root, "started")).len, 24, "the time");
@@ -175,7 +175,7 @@ static void test_threads_and_json(void)
     wh_counters_json(&b, c);
     text.data = b.data;
     text.len = b.len;
-    is_int(wh_json_parse(&doc, text, pool, &err), APR_SUCCESS, "a name without end does not hurt");
+    is_int(wh_json_parse(&doc, text, NULL, pool, &err), APR_SUCCESS, "a name without end does not hurt");
     wh_buf_init(&b, pool, 0);
     wh_counters_json(&b, NULL);
     is_str(b.data, "{\"endpoints\":{},\"handlers\":{}}", "no mapping");

@@ -73,7 +73,7 @@ static const wh_json_value *next_line(const char **raw)
     s.data = apr_pstrmemdup(pool, text, s.len);
     if (raw)
         *raw = s.data;
-    if (wh_json_parse(&doc, s, pool, &err) != APR_SUCCESS || wh_json_typeof(wh_json_root(doc)) != WH_JSON_OBJECT) {
+    if (wh_json_parse(&doc, s, NULL, pool, &err) != APR_SUCCESS || wh_json_typeof(wh_json_root(doc)) != WH_JSON_OBJECT) {
         diag("%s at %d: %s", err.reason, (int)err.offset, s.data);
         return NULL;
     }

@@ -120,7 +120,7 @@ static int envelopes(const char *path, int *broken)
         apr_pool_t *p;
 
         apr_pool_create(&p, pool);
-        if (wh_json_parse(&doc, s, p, &err) == APR_SUCCESS && wh_json_get(wh_json_root(doc), "webhook"))
+        if (wh_json_parse(&doc, s, NULL, p, &err) == APR_SUCCESS && wh_json_get(wh_json_root(doc), "webhook"))
             n++;
         else
             ++*broken;

@@ -21,7 +21,7 @@ static wh_json *parse(const char *text, apr_size_t len, wh_json_error *err)
 
     err->reason = NULL;
     err->offset = 0;
-    if (wh_json_parse(&doc, s, pool, err) == APR_SUCCESS)
+    if (wh_json_parse(&doc, s, NULL, pool, err) == APR_SUCCESS)
         return doc;
     if (doc || !err->reason)
         err->reason = "wrong refusal";
@@ -70,13 +70,13 @@ static void test_refusals(void)
         ROW("[TRUE]", "syntax"),
         ROW("[nul]", "syntax"),
         ROW("// c\n1", "syntax"),
-        ROW("\xef\xbb\xbf{}", "syntax"),
+        ROW("\xef\xbb\xbf{}", "bom"),
         ROW("\"\t\"", "syntax"),
         ROW("\"\\x\"", "syntax"),
         ROW("\"\\u12\"", "syntax"),
-        ROW("\"\\ud800\"", "syntax"),
-        ROW("\"\\udc00\"", "syntax"),
-        ROW("\"\\ud800\\u0041\"", "syntax"),
+        ROW("\"\\ud800\"", "surrogate"),
+        ROW("\"\\udc00\"", "surrogate"),
+        ROW("\"\\ud800\\u0041\"", "surrogate"),
         ROW("\"open", "syntax"),
         ROW("\"open\\", "syntax"),
         ROW("\"\xff\"", "utf8"),
@@ -89,10 +89,10 @@ static void test_refusals(void)
         ROW("{\"a\":1,\"a\":2}", "duplicate-name"),
         ROW("{\"a\":1,\"\\u0061\":2}", "duplicate-name"),
         ROW("{\"x\":{\"a\":1,\"b\":2,\"a\":3}}", "duplicate-name"),
-        ROW("9223372036854775808", "number"),
-        ROW("-9223372036854775809", "number"),
-        ROW("[123456789012345678901234567890]", "number"),
-        ROW("1e400", "number"),
+        ROW("9223372036854775808", NULL),
+        ROW("-9223372036854775809", NULL),
+        ROW("[123456789012345678901234567890]", NULL),
+        ROW("1e400", NULL),
         ROW("null", NULL),
         ROW("\"x\"", NULL),
         ROW("\t\r\n {} \n", NULL),
@@ -145,7 +145,7 @@ static void test_values_limit(void)
         text[1 + 2 * i] = '1';
         text[2 + 2 * i] = i + 1 < n ? ',' : ']';
     }
-    is_int(wh_json_parse(&doc, s, pool, &err), APR_EINVAL, "a million values and more are refused");
+    is_int(wh_json_parse(&doc, s, NULL, pool, &err), APR_EINVAL, "a million values and more are refused");
     is_str(err.reason, "values", "for that reason");
     free(text);
 }

@@ -198,7 +198,7 @@ static void test_traits(void)
         err = wh_verifier_json(&b, provider, p);
         text.data = b.data;
         text.len = b.len;
-        ok(err == NULL && wh_json_parse(&doc, text, p, &jerr) == APR_SUCCESS, "%s describes itself", provider->name);
+        ok(err == NULL && wh_json_parse(&doc, text, NULL, p, &jerr) == APR_SUCCESS, "%s describes itself", provider->name);
         ok(wh_verifier_builtin(provider->name) == provider, "%s is found by its name", provider->name);
         ok(i < 7 || !wh_verifier_builtins(i + 1) || strcmp(provider->name, wh_verifier_builtins(i + 1)->name) < 0, "%s is in order", provider->name);
     }
@@ -233,7 +233,7 @@ static void test_facts(void)
         wh_verifier_json(&b, wh_verifier_builtin(facts[i].scheme), p);
         text.data = b.data;
         text.len = b.len;
-        if (wh_json_parse(&doc, text, p, &jerr) != APR_SUCCESS) {
+        if (wh_json_parse(&doc, text, NULL, p, &jerr) != APR_SUCCESS) {
             ok(0, "%s: JSON", facts[i].scheme);
             continue;
         }

@@ -213,6 +213,8 @@ void *wh_schema_fail(wh_compiler *c, const wh_schema_doc *doc, const wh_json_val
 /* schema_ref.c */
 /** A keyword's kind, as far as schemas below it are concerned. */
 typedef enum wh_keyword_kind { KEYWORD_NONE, KEYWORD_SCHEMA, KEYWORD_SCHEMAS, KEYWORD_SCHEMA_OR_SCHEMAS, KEYWORD_NAMED } wh_keyword_kind;
+/** A whole regular file of at most 64 MiB. @return NULL or what is wrong with it */
+const char *wh_schema_read_file(webhook_slice *text, const char *path, apr_pool_t *p);
 /** Add a document: its root resource, those embedded in it, their anchors. @param draft of a document without $schema */
 wh_resource *wh_schema_add(wh_compiler *c, webhook_slice text, const char *name, const char *uri, int draft);
 /** Where a reference leads. @param at the value that holds it, for errors. @param target_resource the one the target lies in

@@ -85,7 +85,7 @@ static webhook_slice slice_of(const wh_json_value *v)
 
 /* ---- loading ---- */
 
-static const char *read_file(webhook_slice *text, const char *path, apr_pool_t *p)
+const char *wh_schema_read_file(webhook_slice *text, const char *path, apr_pool_t *p)
 {
     apr_file_t *file;
     apr_finfo_t info;
@@ -151,7 +151,7 @@ static wh_resource *load(wh_compiler *c, const char *uri, int draft, const wh_sc
     if (!path) {
         return wh_schema_fail(c, doc, at, "refers to \"%s\", which is neither in this file nor built in nor mapped to a directory", uri);
     }
-    failed = read_file(&text, path, c->p);
+    failed = wh_schema_read_file(&text, path, c->p);
     if (failed) return wh_schema_fail(c, doc, at, "refers to \"%s\": %s %s", uri, path, failed);
     return wh_schema_add(c, text, apr_pstrdup(c->p, path), uri, draft);
 }

@@ -20,10 +20,4 @@ typedef int wh_format_check(const char *text, apr_size_t len, apr_pool_t *scratc
  */
 wh_format_check *wh_format_find(const char *name, int draft);
 
-/**
- * Draft 07's "contentEncoding" (base64, with any case) and "contentMediaType" (application/json).
- * @return NULL when unknown. A base64 check is of the text; whether the decoded bytes are JSON is asked of the JSON reader by the caller.
- */
-wh_format_check *wh_content_encoding_find(const char *name);
-
 #endif

@@ -300,9 +300,8 @@ static void compile_meaning(work *w)
     if (!w->c->opts->content_assert || w->r->dialect.draft != WH_SCHEMA_DRAFT_07) return;
     v = w->k[K_CONTENT_ENCODING];
     if (is(v, WH_JSON_STRING)) {
-        wh_format_check *check = wh_content_encoding_find(apr_pstrmemdup(w->c->ptemp, v->u.text, v->size));
-        if (!check) return; /* what cannot be decoded says nothing about what is in it */
-        string_rules(w)->encoding = check;
+        if (!text_is(v, "base64")) return; /* what cannot be decoded says nothing about what is in it */
+        string_rules(w)->base64 = 1;
     }
     v = w->k[K_CONTENT_MEDIA_TYPE];
     if (is(v, WH_JSON_STRING) && text_is(v, "application/json")) string_rules(w)->media_json = 1;

@@ -88,8 +88,8 @@ typedef struct wh_array_rules {
 typedef struct wh_string_rules {
     apr_uint32_t min, max; /* code points */
     wh_pattern *pattern;
-    wh_format_check *format, *encoding;
-    int media_json;
+    wh_format_check *format;
+    unsigned base64 : 1, media_json : 1;
 } wh_string_rules;
 
 #define BOUND_MINIMUM 0

@@ -9,6 +9,7 @@
  * Every visit of a node, member or element counts as a step, long strings and hashed values as several. When a bound is hit nothing is
  * visited any more, so that all loops run out, and whatever they make of it the verdict is "refused".
  */
+#include "core/encoding.h"
 #include "validate/schema_impl.h"
 
 #include <string.h>
@@ -240,51 +241,34 @@ static apr_uint32_t code_points(const wh_json_value *v)
     return n;
 }
 
-static int base64_decode(char *out, apr_size_t *len, const wh_json_value *v)
-{
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned bits = 0, have = 0;
-    apr_uint32_t i;
-    apr_size_t n = 0;
-
-    for (i = 0; i < v->size && v->u.text[i] != '='; i++) {
-        const char *at = v->u.text[i] ? strchr(alphabet, v->u.text[i]) : NULL;
-        if (!at) return 0;
-        bits = bits << 6 | (unsigned)(at - alphabet);
-        have += 6;
-        if (have < 8) continue;
-        have -= 8;
-        out[n++] = (char)(bits >> have & 0xff);
-    }
-    *len = n;
-    return 1;
-}
-
-/* Draft 07, validation 8: what the string holds is JSON. */
-static int holds_json(run *c, const wh_string_rules *s, const wh_json_value *v)
+/* Draft 07, validation 8: contentEncoding and contentMediaType. @return the keyword that does not hold, or NULL */
+static const char *content_failure(run *c, const wh_string_rules *s, const wh_json_value *v)
 {
     webhook_slice text = {v->u.text, v->size};
     wh_json_error err;
     wh_json *inner;
 
-    if (s->encoding) {
-        char *room = apr_palloc(scratch(c), v->size + 1);
-        if (!base64_decode(room, &text.len, v)) return 0;
-        text.data = room;
+    if (s->base64) {
+        apr_size_t max = wh_decoded_max(WH_ENC_BASE64, v->size);
+        unsigned char *room = apr_palloc(scratch(c), max + 1);
+        if (wh_decode(WH_ENC_BASE64, WH_DECODE_TRAILING, v->u.text, v->size, room, max, &text.len)) return "contentEncoding";
+        text.data = (const char *)room;
     }
-    return wh_json_parse(&inner, text, &wh_json_plain, scratch(c), &err) == APR_SUCCESS;
+    if (!s->media_json || wh_json_parse(&inner, text, &wh_json_plain, scratch(c), &err) == APR_SUCCESS) return NULL;
+    return "contentMediaType";
 }
 
 static int check_meaning(run *c, const wh_node *n, const wh_json_value *v)
 {
     const wh_string_rules *s = n->string;
+    const char *failed;
     int ok = 1;
 
     if (!spend(c, v->size / 16)) return refuse(c, "schema-budget", n, "format", v);
     apr_pool_clear(scratch(c));
     if (s->format && !s->format(v->u.text, v->size, scratch(c))) FAIL("format", v);
-    if (s->encoding && !s->encoding(v->u.text, v->size, scratch(c))) FAIL("contentEncoding", v);
-    else if (s->media_json && !holds_json(c, s, v)) FAIL("contentMediaType", v);
+    failed = s->base64 || s->media_json ? content_failure(c, s, v) : NULL;
+    if (failed) FAIL(failed, v);
     return ok;
 }
 
@@ -302,7 +286,7 @@ static int check_string(run *c, const wh_node *n, const wh_json_value *v)
         if (length > s->max) FAIL("maxLength", v);
     }
     if (s->pattern && !matches(c, s->pattern, v->u.text, v->size, n, "pattern", v)) FAIL("pattern", v);
-    if (s->format || s->encoding || s->media_json) MUST(check_meaning(c, n, v));
+    if (s->format || s->base64 || s->media_json) MUST(check_meaning(c, n, v));
     return ok;
 }
 

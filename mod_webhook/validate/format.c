@@ -73,8 +73,8 @@ static const struct {
 } formats[] = {
     { "date-time", wh_format_date_time, SINCE_7 },
     { "date", wh_format_date, SINCE_7 },
-    { "time", wh_format_time, SINCE_7 },
-    { "duration", wh_format_duration, SINCE_201909 },
+    { "time", wh_format_is_time, SINCE_7 },
+    { "duration", wh_format_is_duration, SINCE_201909 },
     { "email", wh_format_email, SINCE_7 },
     { "idn-email", wh_format_idn_email, SINCE_7 },
     { "hostname", wh_format_hostname, SINCE_7 },

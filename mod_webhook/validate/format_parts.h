@@ -8,7 +8,7 @@
 #include "validate/format.h"
 
 /* format_time.c */
-wh_format_check wh_format_date, wh_format_time, wh_format_date_time, wh_format_duration;
+wh_format_check wh_format_date, wh_format_is_time, wh_format_date_time, wh_format_is_duration;
 /* format_host.c */
 wh_format_check wh_format_ipv4, wh_format_ipv6, wh_format_hostname, wh_format_idn_hostname, wh_format_email, wh_format_idn_email;
 /* format_uri.c */

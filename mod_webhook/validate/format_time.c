@@ -28,7 +28,7 @@ int wh_format_date(const char *text, apr_size_t len, apr_pool_t *scratch)
     return day <= days[month - 1] + (month == 2 && leap);
 }
 
-int wh_format_time(const char *text, apr_size_t len, apr_pool_t *scratch)
+int wh_format_is_time(const char *text, apr_size_t len, apr_pool_t *scratch)
 {
     int hour = two(text, len, 0), minute = two(text, len, 3), second = two(text, len, 6), minutes;
     apr_size_t i = 8;
@@ -57,7 +57,7 @@ int wh_format_time(const char *text, apr_size_t len, apr_pool_t *scratch)
 int wh_format_date_time(const char *text, apr_size_t len, apr_pool_t *scratch)
 {
     return len > 11 && (text[10] == 'T' || text[10] == 't') && wh_format_date(text, 10, scratch)
-           && wh_format_time(text + 11, len - 11, scratch);
+           && wh_format_is_time(text + 11, len - 11, scratch);
 }
 
 /* Components in their order and without a gap between the first and the last: "each unit may be followed by the next smaller alone". @return how
@@ -81,7 +81,7 @@ static int components(const char *text, apr_size_t len, apr_size_t *i, const cha
     return found;
 }
 
-int wh_format_duration(const char *text, apr_size_t len, apr_pool_t *scratch)
+int wh_format_is_duration(const char *text, apr_size_t len, apr_pool_t *scratch)
 {
     apr_size_t i = 1;
     int dates;

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* schema_error.c: places as text, for errors in schemas and in documents. Values have no parents: a place is found again by its offsets. */
+#include "validate/schema_impl.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <apr_strings.h>
+
+/* A token of a JSON pointer as RFC 6901, section 6 wants it in a URI fragment. */
+static void put_token(wh_buf *b, const char *name, apr_size_t len)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    apr_size_t i;
+
+    for (i = 0; i < len; i++) {
+        unsigned char ch = (unsigned char)name[i];
+        if (ch == '~') {
+            wh_buf_add(b, "~0", 2);
+        } else if (ch == '/') {
+            wh_buf_add(b, "~1", 2);
+        } else if ((ch >= '0' && ch <= '9') || ((ch | 0x20) >= 'a' && (ch | 0x20) <= 'z') || (ch && strchr("-._!$&'()*+,;=:@?", ch))) {
+            wh_buf_add(b, (const char *)&name[i], 1);
+        } else {
+            char escape[3] = {'%', hex[ch >> 4], hex[ch & 15]};
+            wh_buf_add(b, escape, 3);
+        }
+    }
+}
+
+static int holds(const wh_json_value *outer, const wh_json_value *inner)
+{
+    return outer->start <= inner->start && inner->end <= outer->end;
+}
+
+const char *wh_schema_pointer(const wh_json *doc, const wh_json_value *value, apr_pool_t *p)
+{
+    const wh_json_value *at = &doc->root;
+    apr_uint32_t i;
+    wh_buf b;
+
+    wh_buf_init(&b, p, 64);
+    wh_buf_add(&b, "#", 1);
+    while (at != value) {
+        const wh_json_value *next = NULL;
+        if (at->type == WH_JSON_OBJECT) {
+            for (i = 0; i < at->size && !next; i++) {
+                const wh_json_member *m = &at->u.members[i];
+                if (!holds(&m->value, value)) continue;
+                next = &m->value;
+                wh_buf_add(&b, "/", 1);
+                put_token(&b, m->name, m->name_len);
+            }
+        } else if (at->type == WH_JSON_ARRAY) {
+            for (i = 0; i < at->size && !next; i++) {
+                if (!holds(&at->u.items[i], value)) continue;
+                next = &at->u.items[i];
+                wh_buf_addf(&b, "/%u", (unsigned)i);
+            }
+        }
+        if (!next) break;
+        at = next;
+    }
+    return b.data;
+}
+
+void *wh_schema_fail(wh_compiler *c, const wh_schema_doc *doc, const wh_json_value *at, const char *fmt, ...)
+{
+    const char *text;
+    va_list args;
+
+    if (c->error) return NULL;
+    va_start(args, fmt);
+    text = apr_pvsprintf(c->ptemp, fmt, args);
+    va_end(args);
+    c->error = apr_pstrcat(c->p, doc->name, at ? wh_schema_pointer(doc->json, at, c->ptemp) : "", ": ", text, NULL);
+    return NULL;
+}

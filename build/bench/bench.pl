@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The benchmark behind `make -f apxs.mk bench`. Everything is a ratio of two measurements of the same run on the same machine, taken in turns;
-# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Five parts (BENCH_PARTS):
+# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Six parts (BENCH_PARTS):
 #
 #   rates   requests per second, wrk with 64 keep-alive connections, against the floor: the same Apache with a handler that reads the same
 #           body and answers 204. Rounds in turn, so that what else the machine does falls on all alike.
@@ -9,6 +9,7 @@
 #           request passed on by mod_proxy.
 #   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
 #   json    reading JSON, a byte: the module's reader beside jansson and, where node is, JSON.parse, over the same texts.
+#   verify  one verification of each kind of signature, beside the bare operation of the cryptographic library.
 #   queue   accepting, leasing and the first acknowledgement after a start, with few and with many jobs in the store.
 #
 # BENCH_FULL=1 takes a million deliveries and a million jobs for the last two; otherwise a hundred thousand, which says less but ends soon.
@@ -22,7 +23,7 @@ use Time::HiRes ();
 my $full = $ENV{BENCH_FULL};
 my $rounds = $ENV{BENCH_ROUNDS} // 5;
 my $seconds = $ENV{BENCH_SECONDS} // 2;
-my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json memory queue';
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json verify memory queue';
 my $problems = 0;
 
 Rig::begin();
@@ -253,6 +254,20 @@ part json => sub {
                 sprintf '(%.2f and %.2f ns a byte)', median(map { $_->[$column] } @rounds), median(map { $_->[0] } @rounds));
         }
     }
+};
+
+# ---- verify ----
+
+part verify => sub {
+    my %goal = (8192 => {map({ $_ => '<= 1.15' } qw(github stripe slack shopify standard-webhooks hmac)),
+        map { $_ => '<= 1.05' } qw(discord public-key-ecdsa public-key-rsa public-key-rsa-pss)});
+    heading('One verification against the bare digest or signature operation over the same bytes (CPU time, in turns)');
+    for my $line (split /\n/, `"$Rig::dir/lib/verify_bench" rounds=@{[20 * $rounds + 1]}`) {
+        my ($scheme, $secrets, $bytes, $median, $min, $max, $ns) = split ' ', $line;
+        row("$scheme, " . ($secrets > 1 ? "$secrets secrets, " : '') . "$bytes bytes", [$min, $median, $max], $goal{$bytes} && $goal{$bytes}{$scheme},
+            sprintf '(%.1f us)', $ns / 1000);
+    }
+    die "verify_bench failed\n" if $?;
 };
 
 # ---- queue ----

@@ -62,6 +62,21 @@ int wh_ecdsa_raw_to_der(const unsigned char *raw, apr_size_t len, unsigned char 
     return n > 0;
 }
 
+/* A context serves one thread at a time, and a copy costs a twentieth of a verification: the last one used is kept for the next. */
+static EVP_PKEY_CTX *context_take(const wh_key *key, int slot)
+{
+    EVP_PKEY_CTX *ctx;
+
+    if (!key->vctx[slot]) return NULL;
+    ctx = __atomic_exchange_n(&key->spare[slot], NULL, __ATOMIC_ACQUIRE);
+    return ctx ? ctx : EVP_PKEY_CTX_dup(key->vctx[slot]);
+}
+
+static void context_give(const wh_key *key, int slot, EVP_PKEY_CTX *ctx)
+{
+    if (ctx) EVP_PKEY_CTX_free(__atomic_exchange_n(&key->spare[slot], ctx, __ATOMIC_ACQ_REL));
+}
+
 int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
                      apr_size_t sig_len)
 {
@@ -84,10 +99,10 @@ int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *
         sig = der;
     }
     slot = (int)alg->digest + (alg->kind == WH_ALG_RSA_PSS ? WH_DIGEST_COUNT : 0);
-    ctx = key->vctx[slot] ? EVP_PKEY_CTX_dup(key->vctx[slot]) : NULL;
+    ctx = context_take(key, slot);
     /* 1 is good, 0 is bad, negative is an error: only 1 may pass. */
     ok = ctx && EVP_PKEY_verify(ctx, sig, sig_len, digest, wh_digest_size(alg->digest)) == 1;
-    EVP_PKEY_CTX_free(ctx);
+    context_give(key, slot, ctx);
     ERR_clear_error(); /* the queue belongs to the thread, and mod_ssl reads it */
     return ok;
 }

@@ -68,19 +68,28 @@ int wh_digest_find(const char *name)
     return -1;
 }
 
+/* Asking OpenSSL takes a walk through its names: once a key. */
+static wh_key_type type_of(const EVP_PKEY *pkey)
+{
+    char group[32] = "";
+    size_t len;
+
+    if (EVP_PKEY_is_a(pkey, "RSA")) return WH_KEY_TYPE_RSA;
+    if (EVP_PKEY_is_a(pkey, "ED25519")) return WH_KEY_TYPE_ED25519;
+    if (EVP_PKEY_is_a(pkey, "EC") && EVP_PKEY_get_group_name(pkey, group, sizeof(group), &len) == 1 && strcmp(group, "prime256v1") == 0) {
+        return WH_KEY_TYPE_P256;
+    }
+    return WH_KEY_TYPE_OTHER;
+}
+
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key)
 {
     switch (alg->kind) {
     case WH_ALG_DIGEST: return key->raw != NULL;
-    case WH_ALG_ED25519: return key->pkey && EVP_PKEY_is_a(key->pkey, "ED25519");
+    case WH_ALG_ED25519: return key->type == WH_KEY_TYPE_ED25519;
     case WH_ALG_ECDSA:
-    case WH_ALG_ECDSA_RAW: {
-        char group[32] = "";
-        size_t len;
-        return key->pkey && EVP_PKEY_is_a(key->pkey, "EC") && EVP_PKEY_get_group_name(key->pkey, group, sizeof(group), &len) == 1
-               && strcmp(group, "prime256v1") == 0;
-    }
-    default: return key->pkey && EVP_PKEY_is_a(key->pkey, "RSA");
+    case WH_ALG_ECDSA_RAW: return key->type == WH_KEY_TYPE_P256;
+    default: return key->type == WH_KEY_TYPE_RSA;
     }
 }
 
@@ -99,6 +108,12 @@ static apr_status_t free_pkey(void *data)
 static apr_status_t free_pkey_ctx(void *data)
 {
     EVP_PKEY_CTX_free(data);
+    return APR_SUCCESS;
+}
+
+static apr_status_t free_spare(void *data)
+{
+    EVP_PKEY_CTX_free(*(EVP_PKEY_CTX **)data);
     return APR_SUCCESS;
 }
 
@@ -259,6 +274,8 @@ static const char *ready_context(wh_key *key, const wh_alg *alg, apr_pool_t *p)
     }
     apr_pool_cleanup_register(p, ctx, free_pkey_ctx, apr_pool_cleanup_null);
     key->vctx[slot] = ctx;
+    if (!key->spare) key->spare = apr_pcalloc(p, 2 * WH_DIGEST_COUNT * sizeof(*key->spare));
+    apr_pool_cleanup_register(p, &key->spare[slot], free_spare, apr_pool_cleanup_null);
     return NULL;
 }
 
@@ -269,6 +286,7 @@ static const char *set_public(const webhook_verifier *v, wh_key *key, EVP_PKEY *
 
     apr_pool_cleanup_register(p, pkey, free_pkey, apr_pool_cleanup_null);
     key->pkey = pkey;
+    key->type = type_of(pkey);
     if (EVP_PKEY_is_a(pkey, "RSA") && EVP_PKEY_get_bits(pkey) < 2048) return "is an RSA key of less than 2048 bits";
     for (i = 0; i < v->algorithms->nelts; i++) {
         const wh_alg *alg = APR_ARRAY_IDX(v->algorithms, i, wh_named_alg).alg;

@@ -46,6 +46,9 @@ int wh_digest_find(const char *name); /* -1 if unknown */
 /* ---- keys ---- */
 
 /** One key made from a secret (a JWKS gives several). */
+/* What a public key is, as far as schemes use it; 0: no public key. */
+typedef enum wh_key_type { WH_KEY_TYPE_NONE, WH_KEY_TYPE_RSA, WH_KEY_TYPE_P256, WH_KEY_TYPE_ED25519, WH_KEY_TYPE_OTHER } wh_key_type;
+
 typedef struct wh_key {
     const char *id;             /* key id: the secret's, or the JWK's kid */
     const char *secret_id;      /* what the verdict reports */
@@ -55,7 +58,9 @@ typedef struct wh_key {
     /* HMAC (RFC 2104) after the key's block, for the digests the scheme uses: two states to copy are half the work of an EVP_MAC_CTX */
     EVP_MD_CTX *inner[WH_DIGEST_COUNT], *outer[WH_DIGEST_COUNT];
     EVP_PKEY *pkey;
+    wh_key_type type;           /* of pkey */
     EVP_PKEY_CTX *vctx[2 * WH_DIGEST_COUNT]; /* verify contexts made ready: [digest] PKCS#1 or ECDSA, [COUNT + digest] PSS */
+    EVP_PKEY_CTX **spare; /* a copy of each that nobody uses now, or NULL; taken and given back by atomic exchange */
     int has_private;
     int has_kid;                /* id comes from a JWK */
     apr_time_t from, until;     /* of the secret and of the certificate */

@@ -122,6 +122,22 @@ static void test_alphabets(void)
         wrong += (wh_decode(WH_ENC_HEX, WH_DECODE_UPPER, two, 2, out, 1, &len) == APR_SUCCESS) != hex;
     }
     is_int(wrong, 0, "the alphabets hold what they should");
+
+    /* long texts are read in blocks: every byte value at every place of one and a half of them */
+    wrong = 0;
+    for (int c = 0; c < 256; c++) {
+        for (int at = 0; at < 24; at++) {
+            char text[25] = "QUJDREVGR0hJSktMTU5PUFFS";
+            unsigned char out[18];
+            apr_size_t len;
+            int known = c && strchr(base, c) != NULL;
+
+            text[at] = (char)c;
+            wrong += (wh_decode(WH_ENC_BASE64, 0, text, 24, out, 18, &len) == APR_SUCCESS) != (known || c == '+' || c == '/');
+            wrong += (wh_decode(WH_ENC_BASE64URL, 0, text, 24, out, 18, &len) == APR_SUCCESS) != (known || c == '-' || c == '_');
+        }
+    }
+    is_int(wrong, 0, "also in long texts");
 }
 
 static void test_hex(void)

@@ -8,6 +8,7 @@
 #   make -f apxs.mk check      the part of it that needs no server
 #   make -f apxs.mk install    into Apache                                          (DESTDIR= PREFIX=)
 #   make -f apxs.mk chaos      kill loops                                          (CYCLES= SEED= FAULT=F2 MPM=)
+#   make -f apxs.mk mutations  changed requests that must all be refused            (COUNT=1000000)
 #   make -f apxs.mk dudect     does the time of a comparison tell anything?         (SAMPLES=1000000)
 #   make -f apxs.mk asan | valgrind | fuzz | bench | deps | clean
 #
@@ -46,7 +47,7 @@ all: $(MODULE) $(TOOL)
 
 # Goals that install what they need, then build in a make of their own: before
 # that there may be no compiler to ask for its flags.
-OUTER := deps run test bench chaos asan valgrind fuzz dudect clean
+OUTER := deps run test bench chaos asan valgrind fuzz mutations dudect clean
 .PHONY: all check install units modules benches $(OUTER)
 
 deps:
@@ -68,6 +69,9 @@ valgrind:
 	$(Q)build/deps.sh valgrind && $(SELF) units && build/units.sh $(BUILD) valgrind
 fuzz:
 	$(Q)build/deps.sh fuzz && build/fuzz.sh $(or $(SECONDS),60)
+mutations:
+	$(Q)build/deps.sh test && $(SELF) $(BUILD)/unit/test_verify_mutations \
+	  && $(BUILD)/unit/test_verify_mutations $(or $(COUNT),1000000) github stripe slack shopify twilio-form
 dudect:
 	$(Q)build/deps.sh build && $(SELF) $(BUILD)/dudect/compare && $(BUILD)/dudect/compare $(or $(SAMPLES),1000000)
 clean:

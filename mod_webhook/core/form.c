@@ -70,6 +70,7 @@ apr_status_t wh_form_parse(wh_form *out, webhook_slice text, apr_pool_t *p)
             list[n].value.data = room + used;
             list[n].value.len = (apr_size_t)len;
             used += (apr_size_t)len;
+            list[n].bare = eq == NULL;
             n++;
         }
         start = i + 1;

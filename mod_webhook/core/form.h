@@ -13,6 +13,7 @@
 
 typedef struct wh_form_pair {
     webhook_slice name, value; /* decoded bytes, may hold anything */
+    int bare;                  /* written without '=': the value is empty */
 } wh_form_pair;
 
 typedef struct wh_form {

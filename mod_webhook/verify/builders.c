@@ -65,6 +65,8 @@ static wh_found form_sorted(wh_vctx *c, webhook_slice *out)
     if (form->count) {
         list = sorted(form, c->p);
         for (i = 0; i < form->count; i++) {
+            /* Nothing stands between a name and its value in what is signed; at least the sign between them must be there. */
+            if (list[i].bare) return WH_BROKEN;
             if (i && compare_pairs(&list[i - 1], &list[i]) == 0) continue;
             wh_buf_add(&b, list[i].name.data, list[i].name.len);
             wh_buf_add(&b, list[i].value.data, list[i].value.len);

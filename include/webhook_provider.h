@@ -79,6 +79,8 @@ typedef struct webhook_request {
     webhook_slice body;         /**< the received bytes, transfer coding removed, nothing else changed; empty in screen() */
     apr_time_t now;             /**< wall clock of this request */
     void *parsed;               /**< the server's own: where the body's meaning is kept once somebody asked. Leave it alone; may be NULL */
+    int report_only;            /**< a refusal will only be reported: say also then what the request calls its event and id */
+    int want_moment;            /**< the verdict's moment is wanted: it costs a digest over what is signed */
 } webhook_request;
 
 /** What a verifier answers. Strings from the pool passed to the call, or constants. */
@@ -91,6 +93,10 @@ typedef struct webhook_verdict {
     int sender_id_signed;    /**< whether the signature covers sender_id */
     const char *event;       /**< the sender's event name, NULL if none */
     apr_time_t timestamp;    /**< signed (or stated) time, 0 if the scheme has none */
+    int timestamp_signed;    /**< whether the signature covers timestamp */
+    /** Accepted without a sender_id, and the signature covers a time and the body: a digest of all that is signed, the same for every
+     *  copy of this request whatever else was changed in it. {NULL, 0}: a copy cannot be told from a second event. */
+    webhook_slice moment;
     apr_interval_time_t retry_after; /**< with 503 */
 } webhook_verdict;
 

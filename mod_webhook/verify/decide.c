@@ -94,7 +94,10 @@ void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets,
     if (verdict->status == 0) wh_deny(c, WH_REFUSAL_INTERNAL, "the scheme came to no decision");
     if (verdict->status != 200) {
         verdict->key_id = verdict->sender_id = verdict->event = NULL;
-        verdict->sender_id_signed = 0;
+        verdict->sender_id_signed = verdict->timestamp_signed = 0;
+        verdict->moment.data = NULL;
+        verdict->moment.len = 0;
+        if (req->report_only) wh_name_request(c);
         if (verdict->status == 503 && !verdict->retry_after) verdict->retry_after = 30 * APR_USEC_PER_SEC;
     }
 }

@@ -274,6 +274,27 @@ static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_si
     return NULL;
 }
 
+/* What a copy of a request is known by where the sender gives no id: all that is signed as one text, so that no byte can be moved from one
+ * part to the next, and without the key's own parts, so that a second signature with another key makes no second moment. */
+static void set_moment(wh_vctx *c)
+{
+    unsigned char md[EVP_MAX_MD_SIZE];
+
+    if (!wh_hash_message(c->v, WH_SHA256, c->matched, NULL, md)) {
+        c->failed = 1;
+        wh_deny(c, WH_REFUSAL_INTERNAL, "the digest could not be made");
+        return;
+    }
+    c->verdict->moment.data = apr_pmemdup(c->p, md, SHA256_DIGEST_LENGTH);
+    c->verdict->moment.len = SHA256_DIGEST_LENGTH;
+}
+
+void wh_name_request(wh_vctx *c)
+{
+    c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024);
+    c->verdict->event = clean_text(c, c->v->event_locs, 255);
+}
+
 void wh_accept_verdict(wh_vctx *c, const wh_key *key)
 {
     webhook_verdict *verdict = c->verdict;
@@ -281,9 +302,10 @@ void wh_accept_verdict(wh_vctx *c, const wh_key *key)
     verdict->status = 200;
     verdict->reason = verdict->detail = NULL;
     verdict->key_id = key ? key->secret_id : NULL;
-    verdict->sender_id = clean_text(c, c->v->id_locs, 1024);
+    wh_name_request(c);
     verdict->sender_id_signed = verdict->sender_id && c->v->id_signed;
-    verdict->event = clean_text(c, c->v->event_locs, 255);
+    verdict->timestamp_signed = verdict->timestamp && c->v->ts_signed;
+    if (c->req->want_moment && !verdict->sender_id && verdict->timestamp_signed && c->v->has_moment && c->matched) set_moment(c);
 }
 
 /* ---- one message against all keys and candidates ---- */
@@ -374,7 +396,11 @@ static int match_message(wh_vctx *c, const wh_key **keys, int n_keys, int *hit)
         if (round) c->url = other;
         if (!wh_template_resolve(c, v->message, m)) return 0;
         found = v->primitive == WH_PUBLIC_KEY ? match_public(c, m, keys, n_keys) : match_symmetric(c, m, keys, n_keys);
-        if (*hit < 0) *hit = found;
+        if (*hit < 0 && found >= 0) {
+            *hit = found;
+            c->matched = m;
+            if (round == 0 && other) m = wh_message_room(v->message, c->p); /* the other spelling must not write over what matched */
+        }
     }
     if (url) c->url = url;
     if (*hit < 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this signature");
@@ -489,6 +515,16 @@ static void verify_token_items(wh_vctx *c, const wh_key **keys, int n_keys)
     }
 }
 
+/*
+ * A plain digest with the secret in front can be continued by anyone who has seen it: digest(secret m) is the state from which
+ * digest(secret m padding x) goes on. The padding of SHA-1 and SHA-2 ends with the message's length in bits, 8 or 16 bytes of which the first
+ * are zero, and of all that a request brings only its body can hold such a byte: texts never do, so it is refused.
+ */
+static int could_be_extended(const wh_vctx *c)
+{
+    return c->v->extensible && c->req->body.len && memchr(c->req->body.data, '\0', c->req->body.len);
+}
+
 /* Whether the timestamp is part of what is signed, or at least readable without the body */
 static int timestamp_first(const wh_vctx *c)
 {
@@ -512,6 +548,10 @@ void wh_engine_verify(wh_vctx *c, const webhook_secrets *secrets)
         return;
     }
     if (!wh_common_before(c)) return;
+    if (could_be_extended(c)) {
+        wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "the body holds a NUL byte: it may be another one's continuation, which a plain digest cannot tell");
+        return;
+    }
     if (!v->items && !wh_signatures_collect(c)) return;
     early = timestamp_first(c);
     if (early && !wh_timestamp_check(c)) return;

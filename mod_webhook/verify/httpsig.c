@@ -454,6 +454,7 @@ static int verify_input(wh_vctx *c, const input *in, const webhook_secrets *secr
     if (hit < 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this signature");
     if (!check_content_digest(c, in)) return 0;
     c->verdict->timestamp = in->has_created ? in->created : 0;
+    c->matched = m;
     wh_accept_verdict(c, keys[hit]);
     return 1;
 }

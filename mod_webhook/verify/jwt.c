@@ -318,6 +318,7 @@ void wh_jwt_verify(wh_vctx *c, const webhook_secrets *secrets)
     else if (hit < 0) wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this token's signature");
     else if (check_times(c, t.claims)) {
         c->keyid_text = keys[hit]->id;
+        c->matched = m;
         if (check_claims(c, t.claims)) wh_accept_verdict(c, keys[hit]);
     }
 }

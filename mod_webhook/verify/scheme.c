@@ -454,6 +454,10 @@ static void set_protection(webhook_verifier *v)
     for (i = 0; v->message && i < v->message->count; i++) { /* whose builder insists on a signed timestamp */
         if (v->message->parts[i].has_loc && v->message->parts[i].loc.kind == WH_LOC_CONTENTFUL) v->ts_signed = 1;
     }
+    for (i = 0; v->primitive == WH_HASH && i < v->message->count; i++) {
+        if (v->message->parts[i].has_loc && v->message->parts[i].loc.kind == WH_LOC_SECRET) v->extensible = i + 1 < v->message->count;
+    }
+    v->has_moment = v->ts_signed && v->traits.protects_body && !v->items;
 }
 
 static void push_unique(apr_array_header_t *list, const char *text, int fold)

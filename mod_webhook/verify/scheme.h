@@ -244,6 +244,8 @@ struct webhook_verifier {
     wh_time_unit unit;
     apr_interval_time_t tolerance, future; /* < 0: unlimited */
     int id_signed, ts_signed;            /* whether the signature covers the id, the timestamp */
+    int extensible;                      /* a plain digest with the secret before the body: see engine.c */
+    int has_moment;                      /* a copy of a request without an id can be told: time and body are signed */
 
     apr_array_header_t *required;        /* wh_required_header */
     int has_digest;
@@ -309,6 +311,7 @@ typedef struct wh_vctx {
 
     webhook_slice ts_text, id_text;
     int have_ts, have_id;
+    const wh_message *matched; /* what the signature that matched covers */
     const char *keyid_text;
     const char *kid;  /* of a token's header */
     const char *url; /* variant in force */
@@ -383,6 +386,8 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
 int wh_common_before(wh_vctx *c);
 int wh_digest_check(wh_vctx *c);
 void wh_accept_verdict(wh_vctx *c, const wh_key *key);
+/** Event and sender's id of the request, believed or not. */
+void wh_name_request(wh_vctx *c);
 int wh_id_restrict(wh_vctx *c);
 
 /* jwt.c, httpsig.c, handshake.c, sign.c, keys.c */

@@ -106,6 +106,7 @@ static void put_facts(wh_buf *b, const webhook_verifier *v, const char *const *n
     if (traits->window) put_seconds(b, "window_seconds", traits->window);
     wh_json_put_member_bool(b, "protects_body", traits->protects_body);
     wh_json_put_member_bool(b, "id_signed", v->id_signed);
+    wh_json_put_member_bool(b, "moment", v->has_moment); /* with a token: where it says when it was issued */
     wh_json_put_member_int(b, "handshakes", v->handshakes->nelts);
 }
 

@@ -218,6 +218,8 @@ static void test_facts(void)
         { "plivo-v3", "uses_url", "true" }, { "qstash", "uses_url", "true" }, { "plaid", "max_age_seconds", "300" },
         { "aws-sns", "tolerance_seconds", NULL }, { "aws-sns", "future_seconds", "300" }, { "xero", "empty_refusal_body", "true" },
         { "mercadopago", "protects_body", "false" }, { "gitlab-token", "timestamp_signed", NULL }, { "rfc9421", "timestamp_signed", "true" },
+        { "slack", "moment", "true" }, { "plaid", "moment", "true" }, { "github", "moment", "false" }, { "mailgun", "moment", "false" },
+        { "dropbox-sign", "moment", "false" },
         /* several items: the first one's id is not the delivery's */
         { "adyen-payments", "id_signed", "false" },
     };

@@ -8,6 +8,9 @@
 
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include "tap.h"
 #include "verify/vectors.h"
 #include "verify/verify.h"
@@ -85,6 +88,58 @@ TAP_UNUSED static const char *sign(fixture *f, const char *id, const char *event
 {
     if (!f->provider->sign) return "cannot sign";
     return f->provider->sign(f->v, f->secrets.count ? f->secrets.list[0] : NULL, &f->req, id, event, headers_of(f), f->p);
+}
+
+/* A private key in PEM, one of each type for the whole program */
+TAP_UNUSED static const char *private_pem(const char *type, apr_size_t *len)
+{
+    static char kept[3][4096];
+    char *at = kept[type[0] == 'R' ? 2 : type[1] == 'C'], *data;
+
+    if (!*at) {
+        EVP_PKEY *pkey = strcmp(type, "RSA") == 0 ? EVP_RSA_gen(2048) : strcmp(type, "EC") == 0 ? EVP_EC_gen("P-256")
+                         : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+        BIO *bio = BIO_new(BIO_s_mem());
+
+        PEM_write_bio_PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL);
+        *len = (apr_size_t)BIO_get_mem_data(bio, &data);
+        if (*len < sizeof(kept[0])) memcpy(at, data, *len);
+        BIO_free(bio);
+        EVP_PKEY_free(pkey);
+    }
+    *len = strlen(at);
+    return at;
+}
+
+/* A sender's preset with a key "key-1" of the right kind, and a body as the sender's where the scheme looks into it. @return error text */
+TAP_UNUSED static const char *configure_with_key(fixture *f, apr_pool_t *p, const wh_verifier_info *info)
+{
+    static const char *const types[] = { "ED25519", "EC", "RSA" };
+    static const char *const texts[] = { "a secret of some length", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "6C17F86FC9DDBB05BCBC1329BF70E0DB",
+                                         "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" };
+    const char *err = "no key fits", *options = "";
+    int k;
+
+    if (strcmp(info->name, "paypal") == 0) options = "webhook-id=1";
+    if (strcmp(info->name, "google-pubsub") == 0) options = "audience=https://a\nemail=b@c";
+    if (strcmp(info->primitive, "public-key") == 0) options = *options ? "webhook-id=1\nkey-encoding=auto" : "key-encoding=auto";
+    for (k = 0; k < 7 && err; k++) {
+        apr_size_t len = 0;
+        const char *data = k < 3 ? private_pem(types[k], &len) : texts[k - 3];
+
+        if ((err = configure(f, p, info->name, options)) != NULL) return err;
+        /* keys of the wrong kind are refused; text also fits where PEM was meant for public keys only */
+        if (k < 3 && strcmp(info->primitive, "public-key") != 0 && strcmp(info->primitive, "jwt") != 0) {
+            err = "not for this scheme";
+            continue;
+        }
+        err = add_key(f, "key-1", data, k < 3 ? len : strlen(data));
+    }
+    if (strcmp(info->name, "linear") == 0) {
+        f->req.body.data = "{\"webhookTimestamp\":1796000000000}"; /* its time is in the body, where the sender puts it */
+        f->req.body.len = strlen(f->req.body.data);
+    }
+    return err;
 }
 
 /* t/unit/vectors/NAME, wherever the test runs */

@@ -28,6 +28,7 @@
     X(gated, "verified requests passed to another handler")                 \
     X(handshakes, "handshakes answered")                                    \
     X(refused, "requests refused, all reasons")                             \
+    X(unenforced, "requests let pass that were not verified")               \
     X(body_bytes, "bytes of accepted bodies")
 
 /* name, help */

@@ -334,6 +334,7 @@ void wh_dlog_accepted(const wh_delivery_log *log, const webhook_delivery *d, web
     e.handlers = handlers;
     e.handler_count = handler_count;
     e.kept_as = handler_count ? NULL : kept_as;
+    e.reason = log->unenforced;
     log_entry(log, &e, scratch);
 }
 

@@ -3,8 +3,9 @@
  * accept.c: what a verified request becomes: rules choose handlers, the delivery is built and stored durably, and only then is it answered.
  *
  * Idempotency key: SHA-256 over endpoint and sender's id where the scheme signs the id, over endpoint, id and body digest where it does
- * not (GitHub's "Redeliver" repeats the id, and an unsigned id could be forged onto another body). A request without a sender's id is
- * never taken for a duplicate: two events may well have the same bytes.
+ * not (GitHub's "Redeliver" repeats the id, and an unsigned id could be forged onto another body). Without a sender's id it is over
+ * endpoint and all that is signed, where that has a time in it; where it has none a request is never taken for a duplicate: two events
+ * may well have the same bytes. What was not verified has no key: it must not stand in the way of what will be.
  */
 #include "httpd/request.h"
 
@@ -157,7 +158,7 @@ static void fill_delivery(webhook_delivery *d, wh_req *wq, const unsigned char d
     d->id = wq->id;
     d->endpoint = wq->auth->name;
     d->scheme = wq->auth->scheme;
-    d->verified = strcmp(wq->auth->provider->name, "none") != 0;
+    d->verified = wh_req_proven(wq);
     d->key_id = wq->verdict.key_id;
     d->event = wq->verdict.event;
     d->sender_id = wq->verdict.sender_id;
@@ -191,13 +192,18 @@ static const unsigned char *dedupe_key(const wh_req *wq, const unsigned char dig
     unsigned char *key;
     wh_buf b;
 
-    if (wq->conf->duplicates == WH_DUPLICATES_OFF || !v->sender_id || !*v->sender_id) {
+    int has_id = v->sender_id && *v->sender_id;
+
+    if (wq->conf->duplicates == WH_DUPLICATES_OFF || wq->unenforced || (!has_id && !v->moment.len)) {
         return NULL;
     }
     wh_buf_init(&b, wq->r->pool, 256);
     add_field(&b, wq->auth->name, strlen(wq->auth->name));
-    add_field(&b, v->sender_id, strlen(v->sender_id));
-    if (!v->sender_id_signed) {
+    add_field(&b, has_id ? v->sender_id : "", has_id ? strlen(v->sender_id) : 0);
+    if (!has_id) {
+        add_field(&b, v->moment.data, v->moment.len);
+    }
+    else if (!v->sender_id_signed) {
         add_field(&b, digest, 32);
     }
     key = apr_palloc(wq->r->pool, 32);
@@ -339,6 +345,7 @@ int wh_accept(wh_req *wq, request_rec *r)
         wh_delivery_log log = g->log;
 
         log.credentials = wq->auth->traits->credentials;
+        log.unenforced = wq->unenforced ? wq->reason : NULL;
         wh_dlog_accepted(&log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
                          wh_conf_answer_status(wq->conf), r->pool);
     }

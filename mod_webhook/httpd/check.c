@@ -21,6 +21,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "core/units.h"
+
 APLOG_USE_MODULE(webhook);
 
 typedef struct check {
@@ -453,6 +455,26 @@ static int may_have_auth(check *k, const wh_section *section)
     return 0;
 }
 
+/* What makes the door less than it seems. */
+static void judge_door(check *k, const wh_section *section)
+{
+    const wh_dir_conf *c = section->conf, *eff = section->effective;
+    const char *endpoint = eff->auth ? eff->auth->name : "(whichever is met)";
+    const char *place = section->directive
+                            ? apr_pstrcat(k->ptemp, section->directive, c->path ? " " : "", c->path ? c->path : "", ">", NULL)
+                            : "the server";
+
+    if (!wh_conf_enforces(eff)) {
+        note(k, APLOG_WARNING, section->server, c->file, c->line, "WH0422: ", "endpoint %s in %s is not enforced (" WH_D_ENFORCE
+             " Off): what fails verification is let pass, marked as unverified", endpoint, place);
+    }
+    if (eff->auth && eff->tls && eff->tls->required && !eff->tls->proxies && !ap_find_linked_module("mod_ssl.c")) {
+        note(k, APLOG_WARNING, section->server, c->file, c->line, "WH0423: ", "endpoint %s in %s: " WH_D_REQUIRE_TLS " On, and there is no "
+             "mod_ssl: unless another module speaks TLS, every request will be refused (proxy= names proxies that end TLS in front of "
+             "this server)", endpoint, place);
+    }
+}
+
 static void judge_section(check *k, const wh_section *section, int *stores)
 {
     const wh_dir_conf *c = section->conf, *own = wh_conf_effective(c, k->ptemp), *eff = section->effective;
@@ -465,6 +487,7 @@ static void judge_section(check *k, const wh_section *section, int *stores)
         }
         return;
     }
+    judge_door(k, section);
     if (!eff->auth) {
         if (c->use && !c->used) {
             return; /* that was said */
@@ -489,6 +512,11 @@ static void judge_section(check *k, const wh_section *section, int *stores)
         return;
     }
     *stores = 1;
+    if (eff->window != WH_UNSET && eff->duplicates != WH_DUPLICATES_OFF && eff->window < 2 * eff->auth->traits->window) {
+        mistake(k, s, c->file, c->line, "WH0421: ", "endpoint %s: " WH_D_DUPLICATES " window=%s is too short: a request of scheme %s stays good "
+                "for %s, and is to be remembered for twice that", eff->auth->name, wh_format_duration(eff->window, k->ptemp),
+                eff->auth->scheme, wh_format_duration(eff->auth->traits->window, k->ptemp));
+    }
     if (k->g->store_none && (eff->rules || has_handler_webhook(k, section))) {
         mistake(k, s, c->file, c->line, "WH0131: ", "endpoint %s keeps and delivers what it accepts, but there is " WH_D_STORE
                 " none (" WH_D_STORE " sqlite:PATH, or " WH_D_GATE " On here)", eff->auth->name);

@@ -133,6 +133,11 @@ apr_size_t wh_conf_body_memory(const wh_server_conf *sc)
     return sc->body_memory != WH_UNSET ? (apr_size_t)sc->body_memory : DEFAULT_BODY_MEMORY;
 }
 
+int wh_conf_enforces(const wh_dir_conf *c)
+{
+    return c->enforce != 0;
+}
+
 /* A sender's request stays acceptable for the scheme's window; who captured one must not outlive our memory of it. */
 apr_interval_time_t wh_conf_window(const wh_dir_conf *c)
 {

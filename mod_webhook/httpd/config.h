@@ -45,6 +45,8 @@
 #define WH_D_BODY_TIMEOUT "WebhookBodyTimeout"
 #define WH_D_ANSWER "WebhookAnswer"
 #define WH_D_DUPLICATES "WebhookDuplicates"
+#define WH_D_ENFORCE "WebhookEnforce"
+#define WH_D_REQUIRE_TLS "WebhookRequireTLS"
 #define WH_D_STORE "WebhookStore"
 #define WH_D_BODY_MEMORY "WebhookBodyMemory"
 #define WH_D_LOG "WebhookLog"
@@ -108,6 +110,13 @@ typedef struct wh_answer {
     const char *body;         /* NULL: the default body; "" : empty */
 } wh_answer;
 
+/** WebhookRequireTLS: refuse what did not come over TLS. */
+typedef struct wh_tls {
+    int required;
+    apr_array_header_t *proxies;     /* apr_ipsubnet_t *: peers that are believed about their clients; NULL: none */
+    apr_array_header_t *proxy_texts; /* const char *, as written */
+} wh_tls;
+
 /*
  * What merges: type, member, unset value. One list makes the declaration, the unset record and the merge, so that none can be forgotten.
  *   auth           WebhookVerify and WebhookSecret
@@ -116,6 +125,7 @@ typedef struct wh_answer {
  *   content_types  const char *, lower case: "application/json"; "text/ *" (without the blank): all of a kind; "+json": every type that
  *                  ends so; "*": any, also none
  *   gate           0 or 1
+ *   enforce        0: report only, requests that fail verification pass, marked as unverified; 1
  *   route          wh_route
  *   duplicates     wh_duplicates; window belongs to it
  */
@@ -126,6 +136,8 @@ typedef struct wh_answer {
     X(apr_array_header_t *, methods, NULL)              \
     X(apr_array_header_t *, content_types, NULL)        \
     X(int, gate, WH_UNSET)                              \
+    X(int, enforce, WH_UNSET)                           \
+    X(wh_tls *, tls, NULL)                              \
     X(int, route, WH_UNSET)                             \
     X(int, duplicates, WH_UNSET)                        \
     X(apr_interval_time_t, window, WH_UNSET)            \
@@ -208,6 +220,7 @@ apr_interval_time_t wh_conf_body_timeout(const wh_dir_conf *c); /* 20 s */
 apr_size_t wh_conf_body_memory(const wh_server_conf *sc);     /* 64 KiB */
 apr_interval_time_t wh_conf_window(const wh_dir_conf *c);     /* max(24 h, twice the scheme's window) */
 int wh_conf_answer_status(const wh_dir_conf *c);              /* own, else the scheme's, else 202 */
+int wh_conf_enforces(const wh_dir_conf *c);                   /* 1 */
 
 /* ---- directives.c, containers.c; their own business is in directives.h ---- */
 extern const command_rec wh_directives[];
@@ -216,6 +229,10 @@ const char *wh_conf_define_handler(wh_handler_def **out, const char *name, const
                                    const apr_array_header_t *options, apr_pool_t *pconf, apr_pool_t *ptemp);
 /** Names of a provider group, "a, b, c", for messages. */
 const char *wh_conf_provider_names(const char *group, apr_pool_t *p);
+
+/* ---- transport.c ---- */
+/** The words of WebhookRequireTLS. @return NULL or an error text without the directive's name */
+const char *wh_tls_parse(wh_tls **out, int argc, char *const argv[], apr_pool_t *p);
 
 /* ---- check.c ---- */
 /** A warning or notice about the configuration. */

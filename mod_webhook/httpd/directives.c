@@ -395,6 +395,29 @@ static const char *set_gate(cmd_parms *cmd, void *mconfig, int on)
 
 /* ---- what is let in ---- */
 
+/* In sections and endpoints alone: who switches enforcement off names the place. */
+static const char *set_enforce(cmd_parms *cmd, void *mconfig, int on)
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+
+    if (!err) {
+        c->enforce = on != 0;
+    }
+    return err;
+}
+
+static const char *set_require_tls(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
+{
+    wh_dir_conf *c = mconfig;
+    const char *err = enter(cmd, c);
+
+    if (!err && (err = wh_tls_parse(&c->tls, argc, argv, cmd->pool)) != NULL) {
+        err = apr_pstrcat(cmd->pool, WH_D_REQUIRE_TLS ": ", err, NULL);
+    }
+    return err;
+}
+
 static int is_token_char(int c)
 {
     return apr_isalnum(c) || (c && strchr("!#$%&'*+-.^_`|~", c) != NULL);
@@ -573,6 +596,8 @@ const command_rec wh_directives[] = {
     AP_INIT_FLAG(WH_D_GATE, set_gate, NULL, ANYWHERE, "On: verified requests go to the section's own handler, nothing is stored"),
     AP_INIT_TAKE1(WH_D_USE, set_use, NULL, ACCESS_CONF, "name of a <WebhookEndpoint> whose settings count here"),
     AP_INIT_TAKE1(WH_D_NAME, set_name, NULL, ANYWHERE, "name of the endpoint"),
+    AP_INIT_FLAG(WH_D_ENFORCE, set_enforce, NULL, ACCESS_CONF, "Off: what fails verification is reported and let pass as unverified"),
+    AP_INIT_TAKE_ARGV(WH_D_REQUIRE_TLS, set_require_tls, NULL, ANYWHERE, "On, Off, or proxy=ADDRESSES: only requests that came over TLS"),
     AP_INIT_TAKE_ARGV(WH_D_METHODS, set_methods, NULL, ANYWHERE, "methods that are let in"),
     AP_INIT_TAKE_ARGV(WH_D_CONTENT_TYPES, set_content_types, NULL, ANYWHERE, "media types that are let in"),
     AP_INIT_TAKE1(WH_D_BODY_LIMIT, set_body_limit, NULL, ANYWHERE, "largest body"),

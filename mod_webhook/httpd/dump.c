@@ -214,7 +214,7 @@ static void put_rules(wh_buf *b, const apr_array_header_t *rules)
 
 /*
  * {"name":"github","path":"/hooks/github","section":"Location","server":"www.example.org","virtual":true,"urls":[...],"file":"...","line":3,
- *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"rules":[...],"route":"all",
+ *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"enforce":true,"require_tls":false,"rules":[...],"route":"all",
  *  "methods":["POST"],"content_types":[...],"body_limit":1048576,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
  *  "window":"1d"}
  */
@@ -242,6 +242,11 @@ static void put_endpoint(wh_buf *b, const wh_section *section)
     put_options(b, auth->options);
     put_secrets(b, auth);
     wh_json_put_member_bool(b, "gate", c->gate == 1);
+    wh_json_put_member_bool(b, "enforce", wh_conf_enforces(c));
+    wh_json_put_member_bool(b, "require_tls", c->tls && c->tls->required);
+    if (c->tls && c->tls->proxies) {
+        put_words(b, "tls_proxies", c->tls->proxy_texts);
+    }
     put_rules(b, c->rules);
     wh_json_put_member(b, "route", routes[c->route == WH_ROUTE_FIRST]);
     if (c->methods) {

@@ -22,7 +22,9 @@ APLOG_USE_MODULE(webhook);
 
 /* request_rec wants writable strings that nobody writes to. */
 static char auth_type[] = AUTH_TYPE;
-static char refused_user[] = "webhook:";
+#define USER "webhook:"
+static char refused_user[] = USER;
+#define UNVERIFIED_USER "webhook-unverified:" /* WebhookEnforce Off: Require valid-user is content, Require user is not */
 
 static int auth_is_webhook(request_rec *r)
 {
@@ -134,13 +136,13 @@ int wh_hook_authn(request_rec *r)
         r->ap_auth_type = auth_type;
         return OK;
     }
-    if (r->main && wq->state != WH_ACCEPTED) {
+    if (r->main && !wh_req_holds(wq)) {
         return HTTP_FORBIDDEN;
     }
     if ((rc = wh_req_verify(wq)) != OK) {
         return rc;
     }
-    r->user = apr_pstrcat(r->pool, "webhook:", wq->auth->name, NULL);
+    r->user = apr_pstrcat(r->pool, wq->unenforced ? UNVERIFIED_USER : USER, wq->auth->name, NULL);
     r->ap_auth_type = auth_type;
     return OK;
 }
@@ -227,7 +229,7 @@ int wh_hook_handler(request_rec *r)
         return is_error_document(r) && !ours ? DECLINED : wq->status;
     }
     if (r->main) {
-        return wq->state == WH_ACCEPTED && !ours ? DECLINED : HTTP_FORBIDDEN;
+        return wh_req_holds(wq) && !ours ? DECLINED : HTTP_FORBIDDEN;
     }
     keep_from_caches(r);
     late = wq->state == WH_UNDECIDED;

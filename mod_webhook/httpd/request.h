@@ -6,7 +6,7 @@
  * The phases, in httpd's order:
  *
  *   post_read_request    spoofed X-Webhook-* headers out; after an internal redirect: variables and replayed body in again
- *   access_checker       method, media type, declared length, required headers, timestamp: nothing of the body is read
+ *   access_checker       TLS, method, media type, declared length, required headers, timestamp: nothing of the body is read
  *   check_authn          AuthType Webhook: body and signature
  *   fixups               body and signature where nobody asked yet; the refusal again where one is (Satisfy Any ignores the earlier one)
  *   insert_filter        the replay filter, where a body was verified
@@ -57,6 +57,7 @@ typedef struct wh_req {
     const char *reason;          /* refused: code */
     const char *detail;
     apr_interval_time_t retry_after;
+    int unenforced;              /* WebhookEnforce Off: accepted although verification refused it; status, reason and detail say why */
     int screened;                /* the gates before the body were passed */
     int body_taken;              /* the body was read under another endpoint: this one can never verify it */
     int body_read;               /* reading began */
@@ -93,8 +94,16 @@ wh_req *wh_req_find(const request_rec *r);
 int wh_req_screen(wh_req *wq);
 /** Verify once (memoised): screens, reads the body. @return OK or an HTTP status (wq->reason set). */
 int wh_req_verify(wh_req *wq);
+/** Whether the request is known to be its sender's: accepted, by a scheme that verifies, and not merely let pass. */
+int wh_req_proven(const wh_req *wq);
+/** Whether an acceptance also counts under the settings in force now: a verdict is shared by all places of one endpoint, and one of them may
+ *  demand TLS or enforce what another did not. */
+int wh_req_holds(const wh_req *wq);
 /** Whether the media type of the request is JSON: application/json or any type ending in +json. */
 int wh_req_is_json(const wh_req *wq);
+
+/* transport.c: WebhookRequireTLS. @return NULL, or what speaks against the way the request came (r->pool) */
+const char *wh_tls_fault(const wh_req *wq);
 
 /* body.c: spool */
 /** Read the whole body once, within limit and time. @return OK or a refusal's status (and wq->reason set) */

@@ -3,14 +3,14 @@
  * vars.c: what the rest of the server may know of a verified request: variables for logs, programs and expressions, request headers for
  * gated applications, webhook_json() for rules, and Require webhook-event / webhook-key.
  *
- *   WEBHOOK_VERIFIED     1, or 0 where nothing was proven (WebhookVerify none, refused)
+ *   WEBHOOK_VERIFIED     1, or 0 where nothing was proven (WebhookVerify none, WebhookEnforce Off, refused)
  *   WEBHOOK_ENDPOINT     name of the endpoint
  *   WEBHOOK_SCHEME       scheme or preset
  *   WEBHOOK_KEY_ID       which secret matched
  *   WEBHOOK_ID           delivery id; WEBHOOK_DELIVERY_ID is the same
  *   WEBHOOK_EVENT        the sender's event name
  *   WEBHOOK_SENDER_ID    the sender's own id
- *   WEBHOOK_REASON       why it was refused
+ *   WEBHOOK_REASON       why it was refused, or would have been (WebhookEnforce Off)
  *
  * Each is in the environment (%{WEBHOOK_ID}e, CGI, SetEnvIf), in the notes (%{WEBHOOK_ID}n) and in expressions (%{WEBHOOK_ID}).
  */
@@ -33,16 +33,11 @@ APLOG_USE_MODULE(webhook);
 
 typedef const char *variable(const wh_req *wq);
 
-static int proven(const wh_req *wq)
-{
-    return wq->state == WH_ACCEPTED && strcmp(wq->auth->provider->name, "none") != 0;
-}
-
-static const char *var_verified(const wh_req *wq) { return proven(wq) ? "1" : "0"; }
+static const char *var_verified(const wh_req *wq) { return wh_req_proven(wq) ? "1" : "0"; }
 static const char *var_endpoint(const wh_req *wq) { return wq->auth->name; }
 static const char *var_scheme(const wh_req *wq) { return wq->auth->scheme; }
 static const char *var_id(const wh_req *wq) { return wq->id; }
-static const char *var_reason(const wh_req *wq) { return wq->state == WH_REFUSED ? wq->reason : NULL; }
+static const char *var_reason(const wh_req *wq) { return wq->state == WH_REFUSED || wq->unenforced ? wq->reason : NULL; }
 
 /* What only an accepted request may say of itself. */
 static const char *var_key_id(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.key_id : NULL; }
@@ -138,7 +133,7 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r)
     }
     /* Once more: MergeTrailers lets a chunked body add headers behind our back. */
     wh_vars_remove_spoofed(r);
-    apr_table_setn(r->headers_in, "X-Webhook-Verified", proven(wq) ? "1" : "0");
+    apr_table_setn(r->headers_in, "X-Webhook-Verified", wh_req_proven(wq) ? "1" : "0");
     apr_table_setn(r->headers_in, "X-Webhook-Endpoint", wq->auth->name);
     apr_table_setn(r->headers_in, "X-Webhook-Delivery-Id", wq->id);
     if (wq->verdict.key_id) {
@@ -260,7 +255,8 @@ static authz_status require_check(request_rec *r, const void *parsed, variable *
     if (!r->user) {
         return AUTHZ_DENIED_NO_USER;
     }
-    value = wq ? get(wq) : NULL;
+    /* What WebhookEnforce Off lets pass says nothing about itself that could open a door. */
+    value = wq && !wq->unenforced ? get(wq) : NULL;
     for (i = 0; value && i < words->nelts; i++) {
         if (apr_fnmatch(APR_ARRAY_IDX(words, i, const char *), value, 0) == APR_SUCCESS) {
             return AUTHZ_GRANTED;

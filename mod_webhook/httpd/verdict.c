@@ -121,6 +121,11 @@ wh_req *wh_req_get(request_rec *r)
     return r->main ? NULL : make(r, conf);
 }
 
+int wh_req_proven(const wh_req *wq)
+{
+    return wq->state == WH_ACCEPTED && !wq->unenforced && strcmp(wq->auth->provider->name, "none") != 0;
+}
+
 /* ---- gates before the body ---- */
 
 static int has_word(const char *const *list, const char *word)
@@ -290,6 +295,9 @@ static int screen_scheme(wh_req *wq)
     const wh_auth *auth = wq->auth;
     const char *const *name;
 
+    if (!wh_conf_enforces(wq->conf)) {
+        return OK; /* verification comes to the same, with the body, and only reports it */
+    }
     if (auth->provider->screen) {
         auth->provider->screen(auth->verifier, &wq->request, &wq->verdict, wq->r->pool);
         if (wq->verdict.status != 0 && wq->verdict.status != HTTP_OK) {
@@ -306,6 +314,12 @@ static int screen_scheme(wh_req *wq)
     return OK;
 }
 
+static int screen_transport(wh_req *wq)
+{
+    const char *fault = wh_tls_fault(wq);
+    return fault ? wh_refuse(wq, WH_REFUSAL_TLS_REQUIRED, fault) : OK;
+}
+
 int wh_req_screen(wh_req *wq)
 {
     int rc;
@@ -313,8 +327,9 @@ int wh_req_screen(wh_req *wq)
     if (wq->state == WH_REFUSED) {
         return wq->status;
     }
-    if (wq->screened) {
-        return OK;
+    /* Each time: the place may be another one of the same endpoint by now. */
+    if ((rc = screen_transport(wq)) != OK || wq->screened) {
+        return rc;
     }
     wq->screened = 1;
     if ((rc = screen_method(wq)) != OK || (rc = screen_type(wq)) != OK || (rc = screen_length(wq)) != OK
@@ -328,6 +343,32 @@ int wh_req_screen(wh_req *wq)
 
 /* ---- the verdict ---- */
 
+int wh_req_holds(const wh_req *wq)
+{
+    return wq->state == WH_ACCEPTED && !(wq->unenforced && wh_conf_enforces(wq->conf)) && !wh_tls_fault(wq);
+}
+
+/*
+ * WebhookEnforce Off: what would have been refused is reported and goes on, marked everywhere as unverified. A warning, for each of them
+ * is one that an endpoint as it should be would not have let in.
+ */
+static int let_pass(wh_req *wq)
+{
+    const webhook_verdict *v = &wq->verdict;
+
+    wq->unenforced = 1;
+    wq->status = v->status;
+    wq->reason = v->reason ? v->reason : wh_refusal_table[WH_REFUSAL_INTERNAL].code;
+    wq->detail = v->detail;
+    wq->verdict.key_id = NULL;
+    wq->verdict.sender_id_signed = 0;
+    wq->state = WH_ACCEPTED;
+    WH_COUNT(wq->count, unenforced, 1);
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, wq->r, "WH0420: not enforced: endpoint=%s id=%s reason=%s status=%d%s%s", wq->auth->name,
+                  wq->id, wq->reason, wq->status, wq->detail ? " " : "", wq->detail ? wq->detail : "");
+    return OK;
+}
+
 int wh_req_verify(wh_req *wq)
 {
     const wh_auth *auth = wq->auth;
@@ -339,7 +380,11 @@ int wh_req_verify(wh_req *wq)
         return wq->status;
     }
     if (wq->state != WH_UNDECIDED) {
-        return OK;
+        if ((rc = screen_transport(wq)) == OK && wq->unenforced && wh_conf_enforces(wq->conf)) {
+            wq->unenforced = 0;
+            return wh_refuse_verdict(wq, &wq->verdict);
+        }
+        return rc;
     }
     if ((rc = wh_req_screen(wq)) != OK) {
         return rc;
@@ -351,6 +396,8 @@ int wh_req_verify(wh_req *wq)
         return rc;
     }
     wq->request.body = wq->body.data;
+    wq->request.report_only = !wh_conf_enforces(wq->conf);
+    wq->request.want_moment = wq->conf->gate != 1 && wq->conf->duplicates != WH_DUPLICATES_OFF;
     secrets = wh_secrets_now(auth, wq->now, r->pool);
     memset(&wq->verdict, 0, sizeof(wq->verdict));
     if (auth->traits->needs_secret && (!secrets || secrets->count == 0)) {
@@ -369,7 +416,7 @@ int wh_req_verify(wh_req *wq)
         return OK;
     }
     if (wq->verdict.status != HTTP_OK) {
-        return wh_refuse_verdict(wq, &wq->verdict);
+        return wh_conf_enforces(wq->conf) ? wh_refuse_verdict(wq, &wq->verdict) : let_pass(wq);
     }
     wq->state = WH_ACCEPTED;
     ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0252: endpoint %s: verified, key %s, event %s, sender's id %s (%s)", auth->name,

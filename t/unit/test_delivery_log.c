@@ -88,7 +88,7 @@ static const char *member(const wh_json_value *line, const char *name)
 static void test_accepted(void)
 {
     static const char *const handlers[] = { "deploy", "archive" };
-    wh_delivery_log log = { out, 0, 0, 0, NULL };
+    wh_delivery_log log = { out, 0, 0, 0, NULL, NULL };
     webhook_delivery d = sample();
     const wh_json_value *line, *headers;
     const char *raw;
@@ -152,7 +152,7 @@ static void test_accepted(void)
 
 static void test_refused(void)
 {
-    wh_delivery_log log = { out, 0, 1, 100, NULL };
+    wh_delivery_log log = { out, 0, 1, 100, NULL, NULL };
     webhook_delivery d = sample(), nothing = { 0 };
     const wh_json_value *line;
 
@@ -178,7 +178,7 @@ static void test_refused(void)
 
 static void test_attempt(void)
 {
-    wh_delivery_log log = { out, 0, 1, 100, NULL };
+    wh_delivery_log log = { out, 0, 1, 100, NULL, NULL };
     webhook_delivery d = sample();
     webhook_lease lease = { 7, 8, 3, 0, "deploy", &d };
     webhook_settlement s = { 0 };
@@ -247,7 +247,7 @@ static int from_pipe(int fd)
 
 static void test_pipe(void)
 {
-    wh_delivery_log log = { -1, 1, 1, 100000, NULL };
+    wh_delivery_log log = { -1, 1, 1, 100000, NULL, NULL };
     webhook_delivery d = sample();
     static const char *names[300];
     const wh_json_value *line;

@@ -57,7 +57,7 @@ case $SANITIZE in
         harden="$harden${fortify:+-U_FORTIFY_SOURCE $fortify}$(takes compile -ftrivial-auto-var-init=zero)"
         san= ;;
 fuzzer) san="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE" ;;
-fuzzer-only) san="-fsanitize=fuzzer-no-link" ;; # for very many inputs
+fuzzer-only) san="-fsanitize-coverage=inline-8bit-counters,pc-table" ;; # for very many inputs
 *)      san="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE" ;;
 esac
 ldso=$(takes link -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)

@@ -244,6 +244,9 @@ part json => sub {
         my %node = map { my ($name, undef, $cost) = split ' '; $name => $cost } split /\n/, `node "$Rig::dir/lib/parse.js" $texts/*.json`;
         $cost{$_}[-1][2] = $node{$_} for @names;
     }
+    heading("Reading JSON: an object of 10,000 members whose names are made to meet against one whose names are not ($rounds rounds)");
+    my ($any, $meet) = map { [map { $_->[0] } @{ $cost{$_} }] } qw(names-at-random names-made-to-meet);
+    row('the reader', [map { $meet->[$_] / $any->[$_] } 0 .. $#$any], '<= 2', sprintf '(%.2f and %.2f ns a byte)', median(@$meet), median(@$any));
     for my $other ([jansson => 1, '>= 10'], ['JSON.parse' => 2, undef]) {
         my ($what, $column, $goal) = @$other;
         next if !$cost{ $names[0] }[0][$column];

@@ -21,11 +21,11 @@
 typedef struct wh_pattern wh_pattern;
 
 /*
- * Steps for the patterns of one payload: a step is half a nanosecond or less, about the look at one character, so these are at most 2 ms; what
- * a payload of len bytes honestly needs grows with it, up to 5 ms.
+ * Steps for the patterns of one payload. A step is about the look at one character, half a nanosecond or less, so these are at most 2 ms; what a
+ * payload of len bytes honestly needs grows with it, to twice that.
  */
 #define WH_PATTERN_STEPS 3000000
-#define WH_PATTERN_STEPS_FOR(len) ((len) < 1500000 ? WH_PATTERN_STEPS + 4 * (apr_int64_t)(len) : 3 * (apr_int64_t)WH_PATTERN_STEPS)
+#define WH_PATTERN_STEPS_FOR(len) (WH_PATTERN_STEPS + ((len) < 1500000 ? 2 * (apr_int64_t)(len) : WH_PATTERN_STEPS))
 
 /**
  * What the matches of one validation may cost together. Belongs to one thread; the engine's working memory is taken at the first match and

@@ -34,7 +34,7 @@ static double measure(const wh_pattern *re, const char *text, size_t len, int re
         *verdict = wh_pattern_match(re, text, len, &budget);
         took = now() - from;
         if (took < best) best = took;
-        *steps = WH_PATTERN_STEPS_FOR((apr_int64_t)len) - budget.left;
+        *steps = WH_PATTERN_STEPS_FOR(len) - budget.left;
         apr_pool_clear(p);
     }
     return best;

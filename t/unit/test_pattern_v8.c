@@ -53,7 +53,7 @@ static void show(const char *what, const char *pattern, apr_size_t len, const ch
 int main(void)
 {
     const char *seed = getenv("WEBHOOK_SEED"), *rounds = getenv("WEBHOOK_PATTERNS");
-    char *line = NULL, *command, *at;
+    char *line = NULL, *command, *at, *texts;
     subject subjects[SUBJECTS];
     size_t size = 0;
     int n = 0, i, patterns = 0, both = 0, equal = 0, rejected = 0, loose = 0, limits = 0, strict = 0, exhausted = 0, shown = 0;
@@ -71,7 +71,7 @@ int main(void)
         ok(0, "V8 answers");
         return tap_done();
     }
-    at = strdup(line + 2);
+    at = texts = strdup(line + 2);
     for (n = 0; n < SUBJECTS && *at && *at != '\n'; n++) {
         subjects[n].text = at;
         subjects[n].len = unhex(at, &at);
@@ -129,6 +129,9 @@ int main(void)
         apr_pool_destroy(p);
     }
     pclose(node);
+    free(command);
+    free(texts);
+    free(line);
     diag("%d patterns: V8 rejects %d; beyond the engine %d; compared %d", patterns, rejected, limits, both);
     ok(patterns >= (rounds ? 1 : 30000), "all patterns came (%d)", patterns);
     is_int(loose, 0, "V8 rejects and we accept");

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The benchmark behind `make -f apxs.mk bench`. Everything is a ratio of two measurements of the same run on the same machine, taken in turns;
-# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Six parts (BENCH_PARTS):
+# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Seven parts (BENCH_PARTS):
 #
 #   rates   requests per second, wrk with 64 keep-alive connections, against the floor: the same Apache with a handler that reads the same
 #           body and answers 204. Rounds in turn, so that what else the machine does falls on all alike.
@@ -10,6 +10,8 @@
 #   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
 #   json    reading JSON, a byte: the module's reader beside jansson and, where node is, JSON.parse, over the same texts.
 #   verify  one verification of each kind of signature, beside the bare operation of the cryptographic library.
+#   patterns  one match of a regular expression: known-evil ones over hostile strings up to a megabyte, the longest of each in milliseconds (the one
+#           part that is no ratio), and honest ones.
 #   queue   accepting, leasing and the first acknowledgement after a start, with few and with many jobs in the store.
 #
 # BENCH_FULL=1 takes a million deliveries and a million jobs for the last two; otherwise a hundred thousand, which says less but ends soon.
@@ -23,7 +25,7 @@ use Time::HiRes ();
 my $full = $ENV{BENCH_FULL};
 my $rounds = $ENV{BENCH_ROUNDS} // 5;
 my $seconds = $ENV{BENCH_SECONDS} // 2;
-my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json verify memory queue';
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json verify patterns memory queue';
 my $problems = 0;
 
 Rig::begin();
@@ -271,6 +273,30 @@ part verify => sub {
             sprintf '(%.1f us)', $ns / 1000);
     }
     die "verify_bench failed\n" if $?;
+};
+
+# ---- patterns ----
+
+part patterns => sub {
+    my (%evil, %honest, @evil, @honest);
+    for my $round (1 .. $rounds) {
+        my %worst;
+        for my $line (split /\n/, `"$Rig::dir/lib/pattern_bench" 3`) {
+            if ($line =~ /^evil +(\S.*?) +\d+ bytes +([\d.]+) us/) {
+                push @evil, $1 if $round == 1 && !exists $worst{$1};
+                $worst{$1} = $2 / 1000 if $2 / 1000 > ($worst{$1} // -1);
+            } elsif ($line =~ /^honest +(\S.*?) +(\d+) ns/) {
+                push @honest, $1 if $round == 1;
+                push @{ $honest{$1} }, $2;
+            }
+        }
+        die "pattern_bench failed\n" if !@evil || !@honest;
+        push @{ $evil{$_} }, $worst{$_} for @evil;
+    }
+    heading("The longest match of evil patterns, in milliseconds of processor time ($rounds rounds)");
+    row(length > 45 ? substr($_, 0, 43) . '..' : $_, $evil{$_}, '<= 5') for @evil;
+    heading('A match of honest ones, in nanoseconds');
+    row(length > 45 ? substr($_, 0, 43) . '..' : $_, $honest{$_}) for @honest;
 };
 
 # ---- queue ----

@@ -384,7 +384,7 @@ static void check_documents(wh_compiler *c, apr_array_header_t *roots)
             if (!c->error) {
                 c->error = apr_pstrcat(c->p, r->doc->name, i ? apr_pstrcat(c->ptemp, wh_schema_pointer(r->doc->json, own, c->ptemp),
                                        where + 1, NULL) : where, ": is not what ", r->dialect.meta, " allows there (",
-                                       result.count ? result.errors[0].keyword : result.reason, ")", NULL);
+                                       result.verdict == WH_SCHEMA_INVALID ? result.errors[0].keyword : result.reason, ")", NULL);
             }
         }
         if (i) apr_hash_set(others, &r->root, sizeof(r->root), r);

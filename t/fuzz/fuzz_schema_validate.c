@@ -30,8 +30,8 @@ static const char *const schemas[] = {
     "{\"not\":{\"not\":{\"type\":\"array\",\"minItems\":2}}}",
     "{\"properties\":{\"a\":{\"format\":\"date-time\"},\"b\":{\"format\":\"uri\"},\"c\":{\"format\":\"email\"}}}",
     "{\"properties\":{\"a\":{\"format\":\"idn-hostname\"},\"b\":{\"format\":\"regex\"},\"c\":{\"format\":\"duration\"}}}",
-    "{\"$defs\":{\"t\":{\"$id\":\"http://t/\",\"$dynamicAnchor\":\"n\",\"properties\":{\"a\":{\"$dynamicRef\":\"#n\"},\"b\":true}}},"
-    "\"$id\":\"http://s/\",\"$dynamicAnchor\":\"n\",\"$ref\":\"http://t/\",\"unevaluatedProperties\":false}",
+    ("{\"$defs\":{\"t\":{\"$id\":\"http://t/\",\"$dynamicAnchor\":\"n\",\"properties\":{\"a\":{\"$dynamicRef\":\"#n\"},\"b\":true}}},"
+    "\"$id\":\"http://s/\",\"$dynamicAnchor\":\"n\",\"$ref\":\"http://t/\",\"unevaluatedProperties\":false}"),
     "{\"multipleOf\":123456789012345678901234567890}",
     "{\"type\":\"integer\",\"maximum\":9007199254740993}",
     "{\"$ref\":\"https://json-schema.org/draft/2020-12/schema\"}",

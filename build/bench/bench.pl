@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The benchmark behind `make -f apxs.mk bench`. Everything is a ratio of two measurements of the same run on the same machine, taken in turns;
-# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Six parts (BENCH_PARTS):
+# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Seven parts (BENCH_PARTS):
 #
 #   rates   requests per second, wrk with 64 keep-alive connections, against the floor: the same Apache with a handler that reads the same
 #           body and answers 204. Rounds in turn, so that what else the machine does falls on all alike.
@@ -9,6 +9,8 @@
 #           request passed on by mod_proxy.
 #   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
 #   json    reading JSON, a byte: the module's reader beside jansson and, where node is, JSON.parse, over the same texts.
+#   schemas reading a payload and holding it to a schema: the module's reader and validator beside JSON.parse and a compiled ajv, with GitHub's
+#           schemas and payloads (build/schemas.sh; needs npm); and, without these, the worst that evil patterns and hostile documents cost.
 #   verify  one verification of each kind of signature, beside the bare operation of the cryptographic library.
 #   queue   accepting, leasing and the first acknowledgement after a start, with few and with many jobs in the store.
 #
@@ -23,7 +25,7 @@ use Time::HiRes ();
 my $full = $ENV{BENCH_FULL};
 my $rounds = $ENV{BENCH_ROUNDS} // 5;
 my $seconds = $ENV{BENCH_SECONDS} // 2;
-my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json verify memory queue';
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json schemas verify memory queue';
 my $problems = 0;
 
 Rig::begin();
@@ -268,6 +270,45 @@ part verify => sub {
             sprintf '(%.1f us)', $ns / 1000);
     }
     die "verify_bench failed\n" if $?;
+};
+
+# ---- schemas ----
+
+part schemas => sub {
+    my ($top) = __FILE__ =~ m{^(.*)/build/bench/};
+    my $data = "$ENV{BENCH_BUILD}/schemas";
+    my $there = system("$top/build/schemas.sh", $ENV{BENCH_BUILD}) == 0;
+    my (%cost, %about, %worst, @names);
+    for my $round (1 .. $rounds) {
+        my %node;
+        if ($there) {
+            %node = map { my ($name, $n, undef, $ns) = split ' '; $name => [$n, $ns] } split /\n/, `node "$top/build/bench/ajv.js" "$data" 1000`;
+            die "ajv.js failed\n" if $? || !%node;
+        }
+        for my $line (split /\n/, `"$ENV{BENCH_BUILD}/bench/schema_bench" "@{[ $there ? $data : '-' ]}"`) {
+            my ($name, $n, $bytes, $ns) = split ' ', $line;
+            if ($name =~ /^(?:evil|hostile)$/) {
+                push @{ $worst{$name} }, $bytes / 1000;
+                $about{$name} = "(the worst of $n)";
+                next;
+            }
+            die "$name: ajv took $node{$name}[0] payloads, the module $n\n" if $node{$name}[0] != $n;
+            push @names, $name if $round == 1;
+            $about{$name} = [$n, $bytes];
+            push @{ $cost{$name} }, [$node{$name}[1], $ns];
+        }
+        die "schema_bench failed\n" if $? || !%worst;
+    }
+    my %goal = (push => '>= 2', union => '>= 10');
+    heading("Reading and validating: JSON.parse and ajv against the module ($rounds rounds)") if @names;
+    for my $name (@names) {
+        my @all = @{ $cost{$name} };
+        row("$name, $about{$name}[0] of $about{$name}[1] bytes", [map { $_->[0] / $_->[1] } @all], $goal{$name},
+            sprintf '(%.1f and %.1f us)', median(map { $_->[0] } @all) / 1000, median(map { $_->[1] } @all) / 1000);
+    }
+    heading("What the worst costs, ms ($rounds rounds)");
+    row('known-evil patterns, hostile strings', $worst{evil}, '<= 5', $about{evil});
+    row('schemas and documents made for harm', $worst{hostile}, '<= 20', $about{hostile});
 };
 
 # ---- queue ----

@@ -220,7 +220,7 @@ static int matches(run *c, const wh_pattern *pattern, const char *text, apr_size
     int rc;
 
     if (!c->patterns_ready) {
-        wh_pattern_budget_init(&c->patterns, WH_PATTERN_STEPS, c->p);
+        wh_pattern_budget_init(&c->patterns, WH_PATTERN_STEPS_FOR(c->doc->text.len), c->p);
         c->patterns_ready = 1;
     }
     rc = wh_pattern_match(pattern, text, len, &c->patterns);

@@ -109,7 +109,7 @@ function mutant(payload) {
 
 const out = fs.createWriteStream(path.join(dir, 'verdicts.jsonl.new'));
 let payloads = 0, lines = 0;
-function judge(event, text) {
+function judge(event, text, example) {
     const value = JSON.parse(text);
     const verdicts = [];
     for (const name of ['07-' + event, '20-' + name2020(event, value), ...(payloads % 8 ? [] : ['07-all'])]) {
@@ -120,14 +120,14 @@ function judge(event, text) {
     if (!verdicts.length) return;
     payloads++;
     lines += verdicts.length;
-    out.write(JSON.stringify({ payload: text, verdicts }) + '\n');
+    out.write(JSON.stringify({ payload: text, example, verdicts }) + '\n');
 }
 for (const event of examples) {
     for (const payload of event.examples) {
-        judge(event.name, JSON.stringify(payload));
+        judge(event.name, JSON.stringify(payload), true);
         for (let i = 0; i < 10; i++) {
             const text = mutant(payload);
-            if (text !== null) judge(event.name, text);
+            if (text !== null) judge(event.name, text, false);
         }
     }
 }

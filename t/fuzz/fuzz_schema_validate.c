@@ -72,7 +72,7 @@ static void compile_all(void)
             const char *schema = strstr(body, "\"$id\":\"http://s/") ? schemas[i] : own;
             const char *text = apr_pstrcat(p, forms[k].before, schema, forms[k].after, NULL);
             webhook_slice slice = {text, strlen(text)};
-            const char *failed = wh_schema_compile_text(&compiled[i][k], slice, "s", "http://root/", &opts, p, p);
+            const char *failed = wh_schema_compile_text(&compiled[i][k], slice, "s", "http://outer/", &opts, p, p);
             check(!failed);
         }
     }

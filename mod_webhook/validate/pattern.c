@@ -19,7 +19,8 @@
 
 #define TURN 20                /* a callout and what little is between two of them */
 #define MATCH_LIMIT 10000000   /* of PCRE2, for each start: the budget is always smaller */
-#define HEAP_LIMIT 20000       /* KiB, the interpreter's memory for going back */
+#define HEAP_LIMIT 2000        /* KiB, the interpreter's memory for going back; more costs more time than the steps do */
+#define STACK_LIMIT 2048       /* KiB, the JIT's for the same; without one it has 32 on the thread's stack */
 #define CHEAP 64               /* looks in one try that need no callout */
 
 struct wh_pattern {
@@ -31,6 +32,7 @@ struct wh_pattern {
 typedef struct pattern_work {
     pcre2_match_context *context;
     pcre2_match_data *found;
+    pcre2_jit_stack *stack;   /* made when the first match needs it */
     apr_int64_t left;
     PCRE2_SIZE last;   /* where the previous callout was */
 } pattern_work;
@@ -46,6 +48,7 @@ static apr_status_t free_work(void *data)
     pattern_work *work = data;
 
     pcre2_match_data_free(work->found);
+    pcre2_jit_stack_free(work->stack);
     pcre2_match_context_free(work->context);
     return APR_SUCCESS;
 }
@@ -120,9 +123,13 @@ int wh_pattern_match(const wh_pattern *re, const char *subject, apr_size_t len, 
     }
     work->last = 0;
     rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK, work->found, work->context);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        work->last = 0;
-        rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, work->found, work->context);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT && !work->stack) {
+        work->stack = pcre2_jit_stack_create(STACK_LIMIT * 128, STACK_LIMIT * 1024, NULL);
+        if (work->stack) {
+            pcre2_jit_stack_assign(work->context, NULL, work->stack);
+            work->last = 0;
+            rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK, work->found, work->context);
+        }
     }
     budget->left = work->left;
     if (rc >= 0) return 1;

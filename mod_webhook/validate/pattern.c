@@ -18,6 +18,7 @@
 #include "validate/pattern_parts.h"
 
 #define TURN 20                /* a callout and what little is between two of them */
+#define TURN_INTERPRETED 100   /* the same without JIT */
 #define MATCH_LIMIT 10000000   /* of PCRE2, for each start: the budget is always smaller */
 #define HEAP_LIMIT 2000        /* KiB, the interpreter's memory for going back; more costs more time than the steps do */
 #define STACK_LIMIT 2048       /* KiB, the JIT's for the same; without one it has 32 on the thread's stack */
@@ -26,6 +27,7 @@
 struct wh_pattern {
     pcre2_code *code;
     int metered;
+    int turn;
     apr_size_t fixed, per_char;   /* of an unmetered one, in steps */
 };
 
@@ -33,6 +35,7 @@ typedef struct pattern_work {
     pcre2_match_context *context;
     pcre2_match_data *found;
     pcre2_jit_stack *stack;   /* made when the first match needs it */
+    int turn;
     apr_int64_t left;
     PCRE2_SIZE last;   /* where the previous callout was */
 } pattern_work;
@@ -73,7 +76,7 @@ static int charge(pcre2_callout_block *block, void *data)
     pattern_work *work = data;
     PCRE2_SIZE at = block->current_position;
 
-    work->left -= TURN;
+    work->left -= work->turn;
     if (at > work->last) work->left -= (apr_int64_t)(at - work->last);
     work->last = at;
     if (block->callout_number == WH_MARK_BACKREF) work->left -= (apr_int64_t)longest_capture(block);
@@ -122,6 +125,7 @@ int wh_pattern_match(const wh_pattern *re, const char *subject, apr_size_t len, 
         }
     }
     work->last = 0;
+    work->turn = re->turn;
     rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK, work->found, work->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT && !work->stack) {
         work->stack = pcre2_jit_stack_create(STACK_LIMIT * 128, STACK_LIMIT * 1024, NULL);
@@ -159,7 +163,7 @@ static const char *compile(wh_pattern *re, const char *text, apr_size_t len, apr
     }
     apr_pool_cleanup_register(p, re->code, free_code, apr_pool_cleanup_null);
     /* where memory cannot be made executable (SELinux, MDWE), the interpreter does as well */
-    (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+    re->turn = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) ? TURN_INTERPRETED : TURN;
     return NULL;
 }
 

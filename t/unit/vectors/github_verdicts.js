@@ -39,37 +39,41 @@ function closure(schema, root, pick) {
     return found;
 }
 
-const schemas = {}; // name → {text, plain, strict}
+// ajv compiles what schemas share only once when they are places of one document; the files written are each complete.
+const schemas = {}; // name → {file, plain, strict}
 const options = { strict: false, logger: false, allErrors: false };
-function add(name, schema, Engine) {
+function engines(Engine, id, document) {
     const withFormats = new Engine(options);
     formats(withFormats);
-    schemas[name] = {
-        schema,
-        plain: new Engine({ ...options, validateFormats: false }).compile(schema),
-        strict: withFormats.compile(schema),
-    };
+    return [new Engine({ ...options, validateFormats: false }), withFormats].map(e => {
+        e.addSchema({ ...document, $id: id });
+        return ref => e.compile({ $ref: id + ref });
+    });
+}
+function add(name, file, [plain, strict], ref) {
+    schemas[name] = { file, plain: plain(ref), strict: strict(ref) };
 }
 
-for (const event of Object.keys(octokit.definitions).filter(n => n.endsWith('_event'))) {
-    const schema = { $ref: '#/definitions/' + event };
-    add('07-' + event.slice(0, -6), { $schema: octokit.$schema, allOf: [schema],
-        definitions: closure(schema, '#/definitions/', n => octokit.definitions[n]) }, Ajv);
+const ajv07 = engines(Ajv, 'https://example.org/07', octokit);
+for (const definition of Object.keys(octokit.definitions).filter(n => /[_$]event$/.test(n))) {
+    const schema = { $ref: '#/definitions/' + definition };
+    add('07-' + definition.slice(0, -6), { $schema: octokit.$schema, allOf: [schema],
+        definitions: closure(schema, '#/definitions/', n => octokit.definitions[n]) }, ajv07, '#/definitions/' + definition);
 }
-add('07-all', octokit, Ajv);
-const wanted = new Set();
-for (const e of examples) for (const p of e.examples) wanted.add(name2020(e.name, p));
+add('07-all', octokit, ajv07, '#');
+
 function name2020(event, payload) {
     const base = event.replace(/_/g, '-');
     const full = typeof payload.action === 'string' ? base + '-' + payload.action.replace(/_/g, '-') : base;
     return openapi.webhooks[full] ? full : base;
 }
-for (const name of wanted) {
-    const post = openapi.webhooks[name] && openapi.webhooks[name].post;
-    if (!post) continue;
-    const schema = post.requestBody.content['application/json'].schema;
-    add('20-' + name, { $schema: 'https://json-schema.org/draft/2020-12/schema', allOf: [schema],
-        components: { schemas: closure(schema, '#/components/schemas/', n => openapi.components.schemas[n]) } }, Ajv2020);
+const bodies = {};
+for (const [name, { post }] of Object.entries(openapi.webhooks)) bodies[name] = post.requestBody.content['application/json'].schema;
+const ajv20 = engines(Ajv2020, 'https://example.org/20', { components: openapi.components, $defs: bodies });
+for (const name of new Set(examples.flatMap(e => e.examples.map(p => name2020(e.name, p))))) {
+    if (!bodies[name]) continue;
+    add('20-' + name, { $schema: 'https://json-schema.org/draft/2020-12/schema', allOf: [bodies[name]],
+        components: { schemas: closure(bodies[name], '#/components/schemas/', n => openapi.components.schemas[n]) } }, ajv20, '#/$defs/' + name);
 }
 
 // ---- mutants: one change each, at a place chosen at random ----
@@ -131,7 +135,7 @@ for (const event of examples) {
         }
     }
 }
-for (const [name, s] of Object.entries(schemas)) fs.writeFileSync(path.join(dir, name + '.json'), JSON.stringify(s.schema));
+for (const [name, s] of Object.entries(schemas)) fs.writeFileSync(path.join(dir, name + '.json'), JSON.stringify(s.file));
 out.end(() => {
     fs.renameSync(path.join(dir, 'verdicts.jsonl.new'), path.join(dir, 'verdicts.jsonl'));
     console.log(`${Object.keys(schemas).length} schemas, ${payloads} payloads, ${lines} verdicts`);

@@ -9,6 +9,8 @@
 #           request passed on by mod_proxy.
 #   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
 #   json    reading JSON, a byte: the module's reader beside jansson and, where node is, JSON.parse, over the same texts.
+#   schemas reading a payload and holding it to a schema: the module's reader and validator beside JSON.parse and a compiled ajv, with GitHub's
+#           schemas and payloads (build/schemas.sh; needs npm); and, without these, the worst that evil patterns and hostile documents cost.
 #   verify  one verification of each kind of signature, beside the bare operation of the cryptographic library.
 #   patterns  one match of a regular expression: known-evil ones over hostile strings up to a megabyte, the longest of each in milliseconds (the one
 #           part that is no ratio), and honest ones.
@@ -25,7 +27,7 @@ use Time::HiRes ();
 my $full = $ENV{BENCH_FULL};
 my $rounds = $ENV{BENCH_ROUNDS} // 5;
 my $seconds = $ENV{BENCH_SECONDS} // 2;
-my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json verify patterns memory queue';
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json schemas verify patterns memory queue';
 my $problems = 0;
 
 Rig::begin();
@@ -297,6 +299,45 @@ part patterns => sub {
     row(length > 45 ? substr($_, 0, 43) . '..' : $_, $evil{$_}, '<= 5') for @evil;
     heading('A match of honest ones, in nanoseconds');
     row(length > 45 ? substr($_, 0, 43) . '..' : $_, $honest{$_}) for @honest;
+};
+
+# ---- schemas ----
+
+part schemas => sub {
+    my ($top) = __FILE__ =~ m{^(.*)/build/bench/};
+    my $data = "$ENV{BENCH_BUILD}/schemas";
+    my $there = system("$top/build/schemas.sh", $ENV{BENCH_BUILD}) == 0;
+    my (%cost, %about, %worst, @names);
+    for my $round (1 .. $rounds) {
+        my %node;
+        if ($there) {
+            %node = map { my ($name, $n, undef, $ns) = split ' '; $name => [$n, $ns] } split /\n/, `node "$top/build/bench/ajv.js" "$data" 1000`;
+            die "ajv.js failed\n" if $? || !%node;
+        }
+        for my $line (split /\n/, `"$ENV{BENCH_BUILD}/bench/schema_bench" "@{[ $there ? $data : '-' ]}"`) {
+            my ($name, $n, $bytes, $ns) = split ' ', $line;
+            if ($name =~ /^(?:evil|hostile)$/) {
+                push @{ $worst{$name} }, $bytes / 1000;
+                $about{$name} = "(the worst of $n)";
+                next;
+            }
+            die "$name: ajv took $node{$name}[0] payloads, the module $n\n" if $node{$name}[0] != $n;
+            push @names, $name if $round == 1;
+            $about{$name} = [$n, $bytes];
+            push @{ $cost{$name} }, [$node{$name}[1], $ns];
+        }
+        die "schema_bench failed\n" if $? || !%worst;
+    }
+    my %goal = (push => '>= 2', union => '>= 10');
+    heading("Reading and validating: JSON.parse and ajv against the module ($rounds rounds)") if @names;
+    for my $name (@names) {
+        my @all = @{ $cost{$name} };
+        row("$name, $about{$name}[0] of $about{$name}[1] bytes", [map { $_->[0] / $_->[1] } @all], $goal{$name},
+            sprintf '(%.1f and %.1f us)', median(map { $_->[0] } @all) / 1000, median(map { $_->[1] } @all) / 1000);
+    }
+    heading("What the worst costs, ms ($rounds rounds)");
+    row('known-evil patterns, hostile strings', $worst{evil}, '<= 5', $about{evil});
+    row('schemas and documents made for harm', $worst{hostile}, '<= 20', $about{hostile});
 };
 
 # ---- queue ----

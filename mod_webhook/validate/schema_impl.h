@@ -157,12 +157,12 @@ typedef struct wh_schema_doc {
 typedef struct wh_dialect {
     int draft;
     unsigned vocabularies;
-    const char *meta; /* URI of the meta-schema */
+    const char *meta; /* while compiling: URI of the meta-schema */
 } wh_dialect;
 
 /* A schema with an identifier of its own: the unit that references and dynamic scopes know. */
 struct wh_resource {
-    const char *uri;
+    const char *uri;           /* while compiling */
     const wh_schema_doc *doc;
     const wh_json_value *root;
     wh_dialect dialect;

@@ -220,7 +220,7 @@ static int matches(run *c, const wh_pattern *pattern, const char *text, apr_size
     int rc;
 
     if (!c->patterns_ready) {
-        wh_pattern_budget_init(&c->patterns, WH_PATTERN_STEPS, c->p);
+        wh_pattern_budget_init(&c->patterns, WH_PATTERN_STEPS_FOR(c->doc->text.len), c->p);
         c->patterns_ready = 1;
     }
     rc = wh_pattern_match(pattern, text, len, &c->patterns);
@@ -264,7 +264,7 @@ static int check_meaning(run *c, const wh_node *n, const wh_json_value *v)
     const char *failed;
     int ok = 1;
 
-    if (!spend(c, v->size / 16)) return refuse(c, "schema-budget", n, "format", v);
+    if (!spend(c, v->size / 4)) return refuse(c, "schema-budget", n, "format", v);
     apr_pool_clear(scratch(c));
     if (s->format && !s->format(v->u.text, v->size, scratch(c))) FAIL("format", v);
     failed = s->base64 || s->media_json ? content_failure(c, s, v) : NULL;

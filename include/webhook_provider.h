@@ -216,6 +216,9 @@ typedef struct webhook_accept {
     const webhook_delivery *delivery;
     int handler_count;                /**< jobs to make; 0: kept as `kept_as` */
     const char *const *handlers;      /**< handler names */
+    const webhook_slice *shapes;      /**< NULL, or one per handler: what the handler's templates gave for this delivery, kept with the
+                                           job and given back with each lease; opaque to the store. data NULL: that handler has none.
+                                           With REQUEUED they take the place of what the requeued jobs had */
     const char *kept_as;              /**< "unrouted" or "dropped" when handler_count is 0 */
     const unsigned char *dedupe_key;  /**< 32 bytes (SHA-256 of the idempotency key), NULL: no deduplication */
     apr_interval_time_t dedupe_window;
@@ -241,6 +244,7 @@ typedef struct webhook_lease {
     apr_time_t created;  /**< when the job was made or last replayed: start of the retry period */
     const char *handler;
     const webhook_delivery *delivery;
+    webhook_slice shape; /**< as accepted (webhook_accept.shapes), also after a replay; data NULL: none was given, or replay() made the job */
 } webhook_lease;
 
 typedef enum webhook_outcome {
@@ -282,6 +286,7 @@ typedef struct webhook_query {
     int with_body;        /**< load headers and body too */
     int with_jobs;        /**< load jobs (and, with_attempts, their attempts) */
     int with_attempts;
+    int with_shapes;      /**< with_jobs: load what was frozen for them too */
 } webhook_query;
 
 typedef struct webhook_attempt_row {
@@ -301,6 +306,7 @@ typedef struct webhook_job_row {
     apr_time_t due;
     const char *reason; /**< of the last failure; NULL */
     const apr_array_header_t *attempt_rows; /**< webhook_attempt_row, oldest first; NULL unless asked for */
+    webhook_slice shape; /**< data NULL: none, or not asked for */
 } webhook_job_row;
 
 typedef struct webhook_row {
@@ -371,7 +377,7 @@ typedef struct webhook_store_provider {
     apr_status_t (*list)(webhook_store *s, const webhook_query *q, apr_array_header_t *rows, apr_pool_t *p, webhook_result *res);
 
     /** New attempt of the delivery's jobs: finished ones of `handler` (NULL: of all handlers); for a handler without a job one is
-     *  made. @param count answer: jobs made ready. APR_NOTFOUND if there is no such delivery. */
+     *  made, without a shape. Jobs that there are keep theirs. @param count answer: jobs made ready. APR_NOTFOUND if there is no such delivery. */
     apr_status_t (*replay)(webhook_store *s, const char *id, const char *handler, apr_time_t now, int *count, webhook_result *res);
 
     apr_status_t (*stats)(webhook_store *s, webhook_store_stats *stats, apr_pool_t *scratch, webhook_result *res);

@@ -464,6 +464,23 @@ typedef struct webhook_curl_done {
     void (*done)(struct webhook_curl_done *self, int result);
 } webhook_curl_done;
 
+/** Where a value of a delivery goes to: says which encoders it must have passed. */
+typedef enum webhook_place {
+    WEBHOOK_PLACE_URL = 1,  /**< path or query of a URL, behind a fixed authority */
+    WEBHOOK_PLACE_HEADER,   /**< value of a header */
+    WEBHOOK_PLACE_JSON,     /**< a whole value inside JSON text */
+    WEBHOOK_PLACE_FORM,     /**< name or value inside application/x-www-form-urlencoded text */
+    WEBHOOK_PLACE_TEXT,     /**< plain text */
+    WEBHOOK_PLACE_NAME,     /**< part of a file name */
+    WEBHOOK_PLACE_ARGUMENT  /**< part of one argument of a program */
+} webhook_place;
+
+/** A slot of a configured text: "%{webhook_json:/id}", an expression whose value is frozen when a delivery is accepted. */
+typedef struct webhook_slot {
+    const char *text;
+    webhook_place place;
+} webhook_slot;
+
 typedef struct webhook_handler_provider {
     const char *name; /**< word behind WebhookSend, and before the colon of an inline handler */
 
@@ -495,6 +512,11 @@ typedef struct webhook_handler_provider {
 
     /** Facts for the configuration dump, never secret. */
     const char *(*describe)(const webhook_handler_conf *conf, apr_pool_t *p);
+
+    /** The slots of this configuration's texts (webhook_slot). They are checked and compiled at configuration, evaluated when a delivery is
+     *  accepted for this handler, and come back with each of its leases as lease->shape: a JSON object of string values by slot
+     *  text; an array in place of a string says in words why there is no value (core/shape.h). NULL, as an answer too: has none. */
+    const apr_array_header_t *(*slots)(const webhook_handler_conf *conf);
 } webhook_handler_provider;
 
 #ifdef __cplusplus

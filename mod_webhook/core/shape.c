@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "core/encode_for.h"
 #include "core/encoding.h"
 #include "core/envelope.h"
 
@@ -20,6 +21,7 @@ typedef struct piece {
 } piece;
 
 struct wh_slotted {
+    webhook_place place;
     const char *prefix;
     int count;
     piece pieces[1]; /* count */
@@ -64,9 +66,54 @@ int wh_slot_split(const char *text, apr_size_t len, webhook_slice *name, webhook
     return 1;
 }
 
-int wh_slotted_has(const char *text)
+int wh_slotted_any(const wh_slotted *s)
 {
-    return strstr(text, "%{") != NULL;
+    return s->count > 1;
+}
+
+/* The encoders were demanded at configuration; what they promise is looked at once more where it counts. */
+static int fits(webhook_place place, webhook_slice value)
+{
+    static const char name[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    static const char url[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-~%";
+
+    if (memchr(value.data, '\0', value.len))
+        return 0;
+    switch (place) {
+    case WEBHOOK_PLACE_URL:
+    case WEBHOOK_PLACE_FORM:
+    case WEBHOOK_PLACE_NAME:
+        for (apr_size_t i = 0; i < value.len; i++) {
+            if (!strchr(place == WEBHOOK_PLACE_NAME ? name : url, value.data[i]))
+                return 0;
+        }
+        return 1;
+    case WEBHOOK_PLACE_HEADER:
+        return wh_fits_header(value.data, value.len);
+    default:
+        return 1;
+    }
+}
+
+const char *wh_place_name(webhook_place place)
+{
+    switch (place) {
+    case WEBHOOK_PLACE_URL:
+        return "in a URL";
+    case WEBHOOK_PLACE_HEADER:
+        return "in a header";
+    case WEBHOOK_PLACE_JSON:
+        return "in a JSON body";
+    case WEBHOOK_PLACE_FORM:
+        return "in a form";
+    case WEBHOOK_PLACE_NAME:
+        return "in a file name";
+    case WEBHOOK_PLACE_ARGUMENT:
+        return "in an argument of a program";
+    case WEBHOOK_PLACE_TEXT:
+        break;
+    }
+    return "in a text";
 }
 
 /* The server's parser would read backslashes and control characters in ways of its own: both must mean the same text. */
@@ -104,19 +151,31 @@ static void add_slot(apr_array_header_t *slots, const char *text, webhook_place 
     slot->place = place;
 }
 
+/* What the patterns of file names have of their own. */
+static int is_conversion(const char *text)
+{
+    return !strncmp(text, "%{id}", 5) || !strncmp(text, "%{ext}", 6);
+}
+
 const char *wh_slotted_parse(wh_slotted **out, const char *text, webhook_place place, apr_array_header_t *slots, apr_pool_t *p)
 {
-    const char *at = text, *found, *err;
+    const char *at = text, *from = text, *found, *err;
     wh_slotted *s;
     int count = 0;
 
     for (found = text; (found = strstr(found, "%{")) != NULL; found += 2)
         count++;
     s = apr_pcalloc(p, sizeof(*s) + sizeof(piece) * (apr_size_t)count);
-    while ((found = strstr(at, "%{")) != NULL) {
-        piece *next = &s->pieces[s->count++];
+    s->place = place;
+    while ((found = strstr(from, "%{")) != NULL) {
+        piece *next = &s->pieces[s->count];
         apr_size_t len = wh_slot_len(found, strlen(found));
 
+        if (place == WEBHOOK_PLACE_NAME && is_conversion(found)) {
+            from = found + len;
+            continue;
+        }
+        s->count++;
         if (!len)
             return apr_psprintf(p, "\"%s\" is not closed (every %%{ needs its })", found);
         if ((err = check_slot(found, len, p)) != NULL)
@@ -126,7 +185,7 @@ const char *wh_slotted_parse(wh_slotted **out, const char *text, webhook_place p
         next->slot = apr_pstrmemdup(p, found, len);
         if (slots)
             add_slot(slots, next->slot, place);
-        at = found + len;
+        at = from = found + len;
     }
     s->pieces[s->count].literal = apr_pstrdup(p, at);
     s->pieces[s->count++].len = strlen(at);
@@ -184,6 +243,10 @@ wh_filled wh_slotted_fill(wh_buf *b, const wh_slotted *s, const wh_json *shape, 
             value = wh_json_string(wh_json_at(v, 0));
             *why = apr_psprintf(b->pool, "the value of %s %.*s", next->slot, value.data ? (int)value.len : 14,
                                 value.data ? value.data : "cannot be used");
+            return WH_FILLED_BAD;
+        }
+        if (!fits(s->place, value)) {
+            *why = apr_psprintf(b->pool, "the value of %s cannot stand %s", next->slot, wh_place_name(s->place));
             return WH_FILLED_BAD;
         }
         wh_buf_add(b, value.data, value.len);

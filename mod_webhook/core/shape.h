@@ -28,14 +28,17 @@ typedef struct wh_slotted wh_slotted;
 
 /**
  * Parse a text of the configuration.
- * @param place what its slots are for
- * @param slots webhook_slot: its slots are appended
+ * @param place what its slots are for; in WEBHOOK_PLACE_NAME %{id} and %{ext} are no slots but text
+ * @param slots webhook_slot: its slots are appended; may be NULL
  * @return NULL or an error text from p ("%{...} is not closed", ...)
  */
 const char *wh_slotted_parse(wh_slotted **out, const char *text, webhook_place place, apr_array_header_t *slots, apr_pool_t *p);
 
-/** Whether there is a slot in a text of the configuration; never true of one that has no "%{". */
-int wh_slotted_has(const char *text);
+/** Whether it has a slot. */
+int wh_slotted_any(const wh_slotted *s);
+
+/** "in a URL", "in a header", ... for messages. */
+const char *wh_place_name(webhook_place place);
 
 /** The literal text in front of the first slot; the whole text where there is none. */
 const char *wh_slotted_prefix(const wh_slotted *s);

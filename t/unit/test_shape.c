@@ -12,7 +12,7 @@ static apr_pool_t *pool;
 static wh_slotted *parse(const char *text, apr_array_header_t *slots)
 {
     wh_slotted *s = NULL;
-    const char *err = wh_slotted_parse(&s, text, WEBHOOK_PLACE_URL, slots, pool);
+    const char *err = wh_slotted_parse(&s, text, WEBHOOK_PLACE_TEXT, slots, pool);
 
     is_str(err, NULL, "%s parses", text);
     return s;
@@ -36,12 +36,16 @@ static void check_parse(void)
     is_int(slots->nelts, 2, "two slots");
     is_str(APR_ARRAY_IDX(slots, 0, webhook_slot).text, "%{webhook_urlenc:%{webhook_json:/type}}", "the outer one is the slot");
     is_str(APR_ARRAY_IDX(slots, 1, webhook_slot).text, "%{WEBHOOK_ID}", "and the next");
-    is_int(APR_ARRAY_IDX(slots, 1, webhook_slot).place, WEBHOOK_PLACE_URL, "with its place");
+    is_int(APR_ARRAY_IDX(slots, 1, webhook_slot).place, WEBHOOK_PLACE_TEXT, "with its place");
     is_str(wh_slotted_prefix(s), "https://h/a?x=", "prefix");
     is_str(wh_slotted_with(s, "*", pool), "https://h/a?x=*&y=*.", "with a word");
     s = parse("100% {literal} } %", slots);
     is_int(slots->nelts, 2, "no slots in a text without");
     is_str(wh_slotted_prefix(s), "100% {literal} } %", "which is all prefix");
+    ok(!wh_slotted_any(s), "and none are counted");
+    is_str(wh_slotted_parse(&s, "%Y-%{id}-%{webhook_nameenc:x}.%{ext}", WEBHOOK_PLACE_NAME, slots, pool), NULL, "the pattern of a name");
+    is_int(slots->nelts, 3, "has one slot");
+    is_str(wh_slotted_with(s, "*", pool), "%Y-%{id}-*.%{ext}", "and its conversions");
     for (unsigned i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         err = wh_slotted_parse(&s, bad[i].text, WEBHOOK_PLACE_URL, NULL, pool);
         ok(err && strstr(err, bad[i].error), "refused: %s", err ? err : bad[i].text);
@@ -51,6 +55,38 @@ static void check_parse(void)
     strcat(deep, "}}}}}}}}}}}}}}}}}");
     err = wh_slotted_parse(&s, deep, WEBHOOK_PLACE_URL, NULL, pool);
     ok(err && strstr(err, "nested deeper than 16"), "too deep: %s", err ? err : "taken");
+}
+
+/* What an encoder promises is looked at again: a shape that was tampered with changes no structure. */
+static void check_places(void)
+{
+    static const struct {
+        webhook_place place;
+        const char *value;
+        int fits;
+    } values[] = {
+        { WEBHOOK_PLACE_URL, "a%2Fb", 1 }, { WEBHOOK_PLACE_URL, "a/b", 0 }, { WEBHOOK_PLACE_URL, "a&b=c", 0 }, { WEBHOOK_PLACE_URL, "a b", 0 },
+        { WEBHOOK_PLACE_FORM, "a%26", 1 }, { WEBHOOK_PLACE_FORM, "a&", 0 }, { WEBHOOK_PLACE_HEADER, "x\ty", 1 },
+        { WEBHOOK_PLACE_HEADER, "x\r\nSet-Cookie: a=b", 0 }, { WEBHOOK_PLACE_NAME, "a_2Fb", 1 }, { WEBHOOK_PLACE_NAME, "a/b", 0 },
+        { WEBHOOK_PLACE_NAME, "%Y", 0 }, { WEBHOOK_PLACE_ARGUMENT, "a\n-b", 1 }, { WEBHOOK_PLACE_TEXT, "a\n", 1 },
+    };
+
+    for (unsigned i = 0; i < sizeof(values) / sizeof(*values); i++) {
+        wh_slotted *s = NULL;
+        webhook_slice frozen;
+        const char *why;
+        wh_buf b, out;
+
+        wh_slotted_parse(&s, "<%{A}>", values[i].place, NULL, pool);
+        wh_buf_init(&b, pool, 64);
+        wh_buf_init(&out, pool, 64);
+        wh_buf_adds(&b, "{");
+        wh_shape_put(&b, "%{A}", values[i].value, NULL);
+        wh_buf_adds(&b, "}");
+        frozen.data = b.data;
+        frozen.len = b.len;
+        is_int(wh_slotted_fill(&out, s, wh_shape_open(frozen, pool), &why), values[i].fits ? WH_FILLED : WH_FILLED_BAD, "place: value %u", i);
+    }
 }
 
 static void check_fill(void)
@@ -104,6 +140,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&pool, NULL);
     check_parse();
+    check_places();
     check_fill();
     ok(wh_slot_is_sensitive("%{req:Authorization}") && wh_slot_is_sensitive("%{webhook_json:/api_key}")
        && !wh_slot_is_sensitive("%{webhook_json:/ref}"), "slots that are shown to nobody");

@@ -100,7 +100,7 @@ static void put_data(wh_buf *b, const webhook_delivery *d, webhook_slice body, a
 
     if (!body.len)
         return;
-    if (json && wh_json_parse(&doc, body, scratch, &err) == APR_SUCCESS) {
+    if (json && wh_json_parse(&doc, body, &wh_json_plain, scratch, &err) == APR_SUCCESS) {
         wh_json_put_name(b, "data");
         put_one_line(b, body);
     }

@@ -217,7 +217,7 @@ const wh_json *wh_shape_open(webhook_slice shape, apr_pool_t *p)
     wh_json_error err;
     wh_json *doc;
 
-    if (!shape.data || wh_json_parse(&doc, shape, p, &err) != APR_SUCCESS)
+    if (!shape.data || wh_json_parse(&doc, shape, &wh_json_plain, p, &err) != APR_SUCCESS)
         return NULL;
     return doc;
 }

@@ -74,7 +74,7 @@ static int is_json_template(const wh_slotted *s, apr_pool_t *ptemp)
 
         text.data = wh_slotted_with(s, values[i], ptemp);
         text.len = strlen(text.data);
-        if (wh_json_parse(&doc, text, ptemp, &err) != APR_SUCCESS)
+        if (wh_json_parse(&doc, text, NULL, ptemp, &err) != APR_SUCCESS)
             return 0;
     }
     return 1;

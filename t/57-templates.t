@@ -98,7 +98,7 @@ WebhookLog "\@DIR\@/deliveries.jsonl"
 </WebhookHandler>
 <WebhookHandler text>
     WebhookSend     upstream "${base}text"
-    WebhookSendBody "text/plain; charset=utf-8" "name: %{webhook_htmlenc:%{webhook_json:/name}}"
+    WebhookSendBody "text/plain; charset=utf-8" "name: %{webhook_textenc:%{webhook_json:/name}}"
 </WebhookHandler>
 <WebhookHandler argument>
     WebhookSend pipe "\@DIR\@/program first %{webhook_json:/name} 'a %{webhook_json:/type}' --type=%{webhook_json:/type}" cwd=\@DIR\@/out
@@ -174,16 +174,19 @@ sub request { my ($id) = @_; my ($req) = reverse grep { ($_->{headers}{'x-delive
 sub each_settled {
     my ($to, $state, @data) = @_;
     my @ids = map { deliver($to, $_) } @data;
-    wait_for { !grep { $_->{state} !~ /done|dead/ } map { row($_) } @ids } 60;
-    return map { settled($_, $state); $_ } @ids;
+    my %state;
+    wait_for { %state = map { $_->{id} => $_->{state} } $srv->ctl_json('list', '--endpoint', $to, '--limit', 1000); !grep { $state{$_} !~ /done|dead/ } @ids } 60;
+    is scalar(grep { $state{$_} eq $state } @ids), scalar @ids, "$to: all are $state";
+    return @ids;
 }
 sub dead {
-    my ($to, $data, $why) = @_;
-    my $job = settled(deliver($to, $data), 'dead');
-    is $job->{reason}, 'bad-template-value', "$to: with its reason";
-    is $job->{attempts}, 1, "$to: after one attempt";
-    like $job->{attempt_rows}[0]{detail}, $why, "$to: $why";
-    return $job;
+    my ($to, $why, @data) = @_;
+    for my $id (each_settled($to, 'dead', @data)) {
+        my $job = row($id)->{jobs}[0];
+        is "$job->{reason} $job->{attempts}", 'bad-template-value 1', "$to: with its reason, after one attempt";
+        like $job->{attempt_rows}[0]{detail}, $why, "$to: $why";
+    }
+    return;
 }
 sub sent { my ($to, $data) = @_; my ($id) = each_settled($to, 'done', $data); return request($id) }
 sub utf8 { my ($text) = @_; utf8::encode($text); return $text }
@@ -196,7 +199,7 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
 # ---- URLs ----
 {
     my @dots = grep { m{\A\.\.?(?:/|\z)} } @evil;
-    dead('url', { name => $_, type => 't' }, qr/lead to another path/) for @dots; # "..%2F.." too: some servers decode before they look
+    dead('url', qr/lead to another path/, map { { name => $_, type => 't' } } @dots); # "..%2F.." too: some servers decode before they look
     my @others = grep { my $e = $_; length $e < 1000 && !grep { $_ eq $e } @dots } @evil;
     my @ids = each_settled('url', 'done', map { { name => $_, type => $_ } } @others);
     for my $i (0 .. $#ids) {
@@ -204,13 +207,13 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
         is request($ids[$i])->{path}, "/hooks/$wanted/x?type=$wanted&id=$ids[$i]", "url: encoded, nothing else changed ($i)";
         is request($ids[$i])->{headers}{host}, '127.0.0.1:' . $up->port, 'to the configured host';
     }
-    dead('url', { name => 'a', type => 'x' x 9000 }, qr/longer than 8192/);
+    dead('url', qr/longer than 8192/, { name => 'a', type => 'x' x 9000 });
 }
 
 # ---- headers ----
 {
     my @controls = grep { /[\x00-\x08\x0a-\x1f\x7f]/ } @evil;
-    dead('header', { type => $_ }, qr/cannot stand in a header/) for @controls;
+    dead('header', qr/cannot stand in a header/, map { { type => $_ } } @controls);
     my @others = grep { !/[\x00-\x08\x0a-\x1f\x7f]/ } @evil;
     my @ids = each_settled('header', 'done', map { { type => $_ } } @others);
     for my $i (0 .. $#ids) {
@@ -220,7 +223,7 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
         is join(' ', grep { !/^(?:x-|user-agent|accept|host|content-length|content-type|idempotency-key|authorization)/ } sort keys %$headers), '', 'and no others';
         like $headers->{'x-old'}, qr/\Aold/, 'the option says the same';
     }
-    dead('header', { type => 'x' x 9000 }, qr/longer than 8192/);
+    dead('header', qr/longer than 8192/, { type => 'x' x 9000 });
 }
 
 # ---- bodies ----
@@ -234,8 +237,8 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
     }
     my $raw = '{"data": { "b": 1.500, "a": 12345678901234567890, "e": "\u00e9" }, "name":"n"}';
     my $req = sent('json', $raw);
-    like $req->{body}, qr/"raw":\Q{ "b": 1.500, "a": 12345678901234567890, "e": "\u00e9" }\E,/, 'raw: the source, byte by byte';
-    like $req->{body}, qr/"all":\Q$raw\E}\z/, 'also of the whole';
+    cmp_ok index($req->{body}, '"raw":{ "b": 1.500, "a": 12345678901234567890, "e": "\u00e9" },'), '>', 0, 'raw: the source, byte by byte';
+    cmp_ok index($req->{body}, qq("all":$raw})), '>', 0, 'also of the whole';
     is $req->{headers}{'content-type'}, 'application/json', 'the type of the body';
     is $req->{headers}{'x-hub-signature-256'}, undef, 'and nothing that was said of the other one';
     $req = sent('form', { name => 'a b&c=d' });
@@ -249,7 +252,7 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
 # ---- arguments ----
 {
     my @others = grep { !/^-/ } @evil;
-    dead('argument', { name => $_, type => 't' }, qr/begin with '-'/) for grep { /^-/ } @evil;
+    dead('argument', qr/begin with '-'/, map { { name => $_, type => 't' } } grep { /^-/ } @evil);
     my @ids = each_settled('argument', 'done', map { { name => $_, type => $_ } } @others);
     for my $i (0 .. $#ids) {
         my $bytes = utf8($others[$i]);
@@ -257,7 +260,7 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
     }
     @ids = each_settled('behind', 'done', map { { name => $_ } } @evil);
     is slurp($srv->path('out', "$ids[$_].args")), join("\n", map { unpack 'H*', $_ } '--', utf8($evil[$_])) . "\n", "behind --: whatever it begins with ($_)" for 0 .. $#ids;
-    dead('argument', { name => 'x' x 70000, type => 't' }, qr/longer than 65536/);
+    dead('argument', qr/longer than 65536/, { name => 'x' x 70000, type => 't' });
 }
 
 # ---- file names ----
@@ -297,7 +300,7 @@ my @evil = ("a b", "x&y=z", "a/b", "a?b", "a#b", "a%2fb", "%00", "a\r\nSet-Cooki
     my $row = row($id);
     is scalar(@{ $row->{jobs} }), 3, 'fan-out: three jobs';
     my %shape = map { $_->{handler} => $_->{shape} } @{ $row->{jobs} };
-    is $shape{text}{'%{webhook_htmlenc:%{webhook_json:/name}}'}, 'both', 'one with its shape';
+    is $shape{text}{'%{webhook_textenc:%{webhook_json:/name}}'}, 'both', 'one with its shape';
     is $shape{plain}, undef, 'one without';
     is scalar(grep { $_->{path} eq '/inline?n=both' } $up->requests), 1, 'one written where it is used';
 

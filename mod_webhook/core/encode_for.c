@@ -52,7 +52,7 @@ const char *wh_encode_for_json(const char *in, apr_size_t len, apr_pool_t *p)
     return b.data;
 }
 
-const char *wh_encode_for_html(const char *in, apr_size_t len, apr_pool_t *p)
+const char *wh_encode_for_text(const char *in, apr_size_t len, apr_pool_t *p)
 {
     wh_buf b;
 
@@ -67,12 +67,6 @@ const char *wh_encode_for_html(const char *in, apr_size_t len, apr_pool_t *p)
             break;
         case '>':
             wh_buf_adds(&b, "&gt;");
-            break;
-        case '"':
-            wh_buf_adds(&b, "&quot;");
-            break;
-        case '\'':
-            wh_buf_adds(&b, "&#39;");
             break;
         default:
             wh_buf_add(&b, in + i, 1);

@@ -15,8 +15,8 @@ const char *wh_encode_for_url(const char *in, apr_size_t len, apr_pool_t *p);
 /** A JSON string with its quotes. */
 const char *wh_encode_for_json(const char *in, apr_size_t len, apr_pool_t *p);
 
-/** Text inside HTML, or a chat message whose markup begins with these characters: & < > " ' as entities. */
-const char *wh_encode_for_html(const char *in, apr_size_t len, apr_pool_t *p);
+/** Text between markup, as chat messages and HTML elements (not their attributes) have it: & < > as entities. */
+const char *wh_encode_for_text(const char *in, apr_size_t len, apr_pool_t *p);
 
 /**
  * Part of a file name: A-Z a-z 0-9 . - stay, '_' becomes "__", any other byte "_" and two upper-case hex digits; a dot at the

@@ -206,7 +206,7 @@ static const struct {
 } encoders[] = {
     {"webhook_urlenc", wh_encode_for_url},
     {"webhook_jsonenc", wh_encode_for_json},
-    {"webhook_htmlenc", wh_encode_for_html},
+    {"webhook_textenc", wh_encode_for_text},
     {"webhook_nameenc", wh_encode_for_name},
 };
 

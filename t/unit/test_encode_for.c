@@ -39,10 +39,10 @@ static void check_json(void)
     ENCODED(wh_encode_for_json, "\",\"admin\":true,\"x\":\"", "\"\\\",\\\"admin\\\":true,\\\"x\\\":\\\"\"");
 }
 
-static void check_html(void)
+static void check_text(void)
 {
-    ENCODED(wh_encode_for_html, "<!channel> & \"you\" 'too'", "&lt;!channel&gt; &amp; &quot;you&quot; &#39;too&#39;");
-    ENCODED(wh_encode_for_html, "caf\xc3\xa9", "caf\xc3\xa9");
+    ENCODED(wh_encode_for_text, "<!channel> & \"you\" 'too'", "&lt;!channel&gt; &amp; \"you\" 'too'");
+    ENCODED(wh_encode_for_text, "caf\xc3\xa9", "caf\xc3\xa9");
 }
 
 static void check_name(void)
@@ -110,7 +110,7 @@ int main(void)
     apr_pool_create(&pool, NULL);
     check_url();
     check_json();
-    check_html();
+    check_text();
     check_name();
     check_ce();
     check_fits();

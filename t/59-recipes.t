@@ -19,7 +19,7 @@ my @names = sort keys %recipe;
 is join(', ', @names), 'A broker that speaks CloudEvents, A deployment script, Discord, Microsoft Teams, One push, two upstreams, Payments to an upstream API, Slack',
     'the recipes of the page';
 
-my $up = WebhookTest::Upstream->new(sub { $_[0]{path} =~ m{^/api/webhooks} ? [204] : $_[0]{path} =~ m{^/workflows} ? [202] : [200, [], 'ok'] });
+my $up = WebhookTest::Upstream->new(sub { $_[0]{path} =~ m{^/api/webhooks} ? [204] : $_[0]{path} =~ m{/triggers/} ? [202] : [200, [], 'ok'] });
 my $secret = 'recipes-secret';
 my $srv;
 my ($hostile) = ("<!channel> & \"co\" \\ '\x{20ac}\n");

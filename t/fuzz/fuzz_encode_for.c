@@ -141,8 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check_encoders((const char *)data, size, pool);
     text = apr_pstrmemdup(pool, (const char *)data, size);
     value = strlen(text) < size ? text + strlen(text) + 1 : "";
-    for (int place = WEBHOOK_PLACE_URL; place <= WEBHOOK_PLACE_ARGUMENT; place++)
-        check_place(text, value, (webhook_place)place, pool);
+    /* one place an input, chosen by its length: all would cost seven times as much */
+    check_place(text, value, (webhook_place)(WEBHOOK_PLACE_URL + size % WEBHOOK_PLACE_ARGUMENT), pool);
     apr_pool_clear(pool);
     return 0;
 }

@@ -216,6 +216,9 @@ typedef struct webhook_accept {
     const webhook_delivery *delivery;
     int handler_count;                /**< jobs to make; 0: kept as `kept_as` */
     const char *const *handlers;      /**< handler names */
+    const webhook_slice *shapes;      /**< NULL, or one per handler: what the handler's templates gave for this delivery, kept with the
+                                           job and given back with each lease; opaque to the store. data NULL: that handler has none.
+                                           With REQUEUED they take the place of what the requeued jobs had */
     const char *kept_as;              /**< "unrouted" or "dropped" when handler_count is 0 */
     const unsigned char *dedupe_key;  /**< 32 bytes (SHA-256 of the idempotency key), NULL: no deduplication */
     apr_interval_time_t dedupe_window;
@@ -241,6 +244,7 @@ typedef struct webhook_lease {
     apr_time_t created;  /**< when the job was made or last replayed: start of the retry period */
     const char *handler;
     const webhook_delivery *delivery;
+    webhook_slice shape; /**< as accepted (webhook_accept.shapes), also after a replay; data NULL: none was given, or replay() made the job */
 } webhook_lease;
 
 typedef enum webhook_outcome {
@@ -282,6 +286,7 @@ typedef struct webhook_query {
     int with_body;        /**< load headers and body too */
     int with_jobs;        /**< load jobs (and, with_attempts, their attempts) */
     int with_attempts;
+    int with_shapes;      /**< with_jobs: load what was frozen for them too */
 } webhook_query;
 
 typedef struct webhook_attempt_row {
@@ -301,6 +306,7 @@ typedef struct webhook_job_row {
     apr_time_t due;
     const char *reason; /**< of the last failure; NULL */
     const apr_array_header_t *attempt_rows; /**< webhook_attempt_row, oldest first; NULL unless asked for */
+    webhook_slice shape; /**< data NULL: none, or not asked for */
 } webhook_job_row;
 
 typedef struct webhook_row {
@@ -371,7 +377,7 @@ typedef struct webhook_store_provider {
     apr_status_t (*list)(webhook_store *s, const webhook_query *q, apr_array_header_t *rows, apr_pool_t *p, webhook_result *res);
 
     /** New attempt of the delivery's jobs: finished ones of `handler` (NULL: of all handlers); for a handler without a job one is
-     *  made. @param count answer: jobs made ready. APR_NOTFOUND if there is no such delivery. */
+     *  made, without a shape. Jobs that there are keep theirs. @param count answer: jobs made ready. APR_NOTFOUND if there is no such delivery. */
     apr_status_t (*replay)(webhook_store *s, const char *id, const char *handler, apr_time_t now, int *count, webhook_result *res);
 
     apr_status_t (*stats)(webhook_store *s, webhook_store_stats *stats, apr_pool_t *scratch, webhook_result *res);
@@ -458,6 +464,23 @@ typedef struct webhook_curl_done {
     void (*done)(struct webhook_curl_done *self, int result);
 } webhook_curl_done;
 
+/** Where a value of a delivery goes to: says which encoders it must have passed. */
+typedef enum webhook_place {
+    WEBHOOK_PLACE_URL = 1,  /**< path or query of a URL, behind a fixed authority */
+    WEBHOOK_PLACE_HEADER,   /**< value of a header */
+    WEBHOOK_PLACE_JSON,     /**< a whole value inside JSON text */
+    WEBHOOK_PLACE_FORM,     /**< name or value inside application/x-www-form-urlencoded text */
+    WEBHOOK_PLACE_TEXT,     /**< plain text */
+    WEBHOOK_PLACE_NAME,     /**< part of a file name */
+    WEBHOOK_PLACE_ARGUMENT  /**< part of one argument of a program */
+} webhook_place;
+
+/** A slot of a configured text: "%{webhook_json:/id}", an expression whose value is frozen when a delivery is accepted. */
+typedef struct webhook_slot {
+    const char *text;
+    webhook_place place;
+} webhook_slot;
+
 typedef struct webhook_handler_provider {
     const char *name; /**< word behind WebhookSend, and before the colon of an inline handler */
 
@@ -489,6 +512,11 @@ typedef struct webhook_handler_provider {
 
     /** Facts for the configuration dump, never secret. */
     const char *(*describe)(const webhook_handler_conf *conf, apr_pool_t *p);
+
+    /** The slots of this configuration's texts (webhook_slot). They are checked and compiled at configuration, evaluated when a delivery is
+     *  accepted for this handler, and come back with each of its leases as lease->shape: a JSON object of string values by slot
+     *  text; an array in place of a string says in words why there is no value (core/shape.h). NULL, as an answer too: has none. */
+    const apr_array_header_t *(*slots)(const webhook_handler_conf *conf);
 } webhook_handler_provider;
 
 #ifdef __cplusplus

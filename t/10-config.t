@@ -389,7 +389,8 @@ my %words = (WebhookVerify => 'none', WebhookSecret => 'file:x', WebhookDeliver 
     WebhookUse => 'x', WebhookName => 'x', WebhookMethods => 'POST', WebhookContentTypes => '*', WebhookBodyLimit => '1G', WebhookBodyTimeout => '1h',
     WebhookAnswer => '200', WebhookDuplicates => 'off', WebhookStore => 'none', WebhookBodyMemory => '1M', WebhookLog => 'x',
     WebhookDrainTimeout => '1h', WebhookSend => 'file x', WebhookRetry => 'first=1s',
-    WebhookEnforce => 'On', WebhookRequireTLS => 'On');
+    WebhookEnforce => 'On', WebhookRequireTLS => 'On',
+    WebhookSendHeader => 'x y', WebhookSendBody => 'text/plain y');
 is_deeply [sort keys %words], [sort(slurp(stage() . '/mod_webhook/httpd/config.h') =~ /#define WH_D_\w+ "(Webhook\w+)"/g)],
     'every directive is tried in .htaccess' if -e stage() . '/mod_webhook/httpd/config.h';
 my $ht = WebhookTest::Server->new(name => 'htaccess', conf => join "\n", '<Directory "@DIR@/htdocs">', 'AllowOverride All',

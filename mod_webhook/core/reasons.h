@@ -90,7 +90,9 @@ wh_refusal wh_refusal_of_json(const char *reason);
     X(STOPPED, "stopped", "the server was stopped during the attempt")                 \
     X(LOST, "lost", "the dispatcher or its lease ended during the attempt")            \
     X(EXPIRED, "expired", "the retry period is over")                                  \
-    X(BODY_LOST, "body-lost", "the delivery's body file cannot be read")
+    X(BODY_LOST, "body-lost", "the delivery's body file cannot be read")               \
+    X(TEMPLATE_VALUE, "bad-template-value", "a template gave a value that cannot stand in its place") \
+    X(TEMPLATE_MISSING, "no-template-value", "the job was made without a value for a template")
 
 #define WH_X(e, code, text) extern const char wh_failure_##e[];
 WH_FAILURES(WH_X)

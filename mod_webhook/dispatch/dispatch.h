@@ -23,6 +23,7 @@ typedef struct wh_handler_def {
     apr_interval_time_t timeout;  /* of one attempt; default 30 s */
     apr_int64_t capture;          /* bytes of output or response kept; default 64 KiB, at most 16 MiB */
     wh_retry_policy retry;
+    struct wh_templates *templates; /* httpd/template.c's: what of it is made from deliveries; NULL: nothing */
     const char *file; /* where it was configured */
     int line;
 } wh_handler_def;

@@ -75,6 +75,16 @@ static void add_handler(route *to, const char *name)
     APR_ARRAY_PUSH(to->handlers, const char *) = name;
 }
 
+/* A rule or a template asked for JSON that is none: what it said then counts for nothing. @return OK or a refusal */
+static int check_json(wh_req *wq)
+{
+    if (wq->json_wanted && !wq->json.doc) {
+        return wh_refuse(wq, wh_refusal_of_json(wq->json.error.reason),
+                         apr_psprintf(wq->r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json.error.reason, wq->json.error.offset));
+    }
+    return OK;
+}
+
 /* @return OK, or a refusal: no delivery may be lost to an expression that could not be evaluated */
 static int choose_handlers(wh_req *wq, request_rec *r, route *to)
 {
@@ -108,11 +118,7 @@ static int choose_handlers(wh_req *wq, request_rec *r, route *to)
             break;
         }
     }
-    if (wq->json_wanted && !wq->json.doc) {
-        return wh_refuse(wq, wh_refusal_of_json(wq->json.error.reason),
-                         apr_psprintf(r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json.error.reason, wq->json.error.offset));
-    }
-    return OK;
+    return check_json(wq);
 }
 
 /* ---- the delivery ---- */
@@ -290,10 +296,15 @@ int wh_accept(wh_req *wq, request_rec *r)
     unsigned char digest[32];
     webhook_delivery d = {0};
     webhook_accept item = {0};
+    const webhook_slice *shapes;
     route to;
     int rc;
 
     if ((rc = choose_handlers(wq, r, &to)) != OK) {
+        return rc;
+    }
+    shapes = wh_templates_freeze(wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
+    if ((rc = check_json(wq)) != OK) {
         return rc;
     }
     if (!group && !(g->store_none && to.handlers->nelts == 0)) {
@@ -309,6 +320,7 @@ int wh_accept(wh_req *wq, request_rec *r)
     item.handler_count = to.handlers->nelts;
     item.handlers = (const char *const *)to.handlers->elts;
     item.kept_as = item.handler_count ? NULL : to.kept_as;
+    item.shapes = shapes;
     item.dedupe_window = wh_conf_window(wq->conf);
     if (group) {
         wh_group_accept(group, &item, r->pool);

@@ -53,6 +53,8 @@
 #define WH_D_DRAIN_TIMEOUT "WebhookDrainTimeout"
 #define WH_D_SEND "WebhookSend"
 #define WH_D_RETRY "WebhookRetry"
+#define WH_D_SEND_HEADER "WebhookSendHeader"
+#define WH_D_SEND_BODY "WebhookSendBody"
 #define WH_D_ENDPOINT "<WebhookEndpoint"
 #define WH_D_HANDLER "<WebhookHandler"
 
@@ -227,6 +229,9 @@ extern const command_rec wh_directives[];
 /** Make a handler of type and target; file targets are resolved against ServerRoot. @return NULL or an error text */
 const char *wh_conf_define_handler(wh_handler_def **out, const char *name, const char *type, const char *target,
                                    const apr_array_header_t *options, apr_pool_t *pconf, apr_pool_t *ptemp);
+/** template.c: compile what the handler's configuration holds of deliveries into def->templates. @return NULL or an error text from pconf that
+ *  repeats the slot at fault */
+const char *wh_templates_compile(wh_handler_def *def, apr_pool_t *pconf, apr_pool_t *ptemp);
 /** Names of a provider group, "a, b, c", for messages. */
 const char *wh_conf_provider_names(const char *group, apr_pool_t *p);
 

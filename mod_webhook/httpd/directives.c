@@ -49,7 +49,7 @@ static const char *enter(cmd_parms *cmd, wh_dir_conf *c)
         return err;
     }
     if (c->words) {
-        return apr_psprintf(cmd->pool, "%s is not allowed in <WebhookHandler> (allowed: " WH_D_SEND ", " WH_D_RETRY ")", cmd->cmd->name);
+        return apr_psprintf(cmd->pool, "%s is not allowed in <WebhookHandler> (allowed: " WH_D_SEND ", " WH_D_SEND_HEADER ", " WH_D_SEND_BODY ", " WH_D_RETRY ")", cmd->cmd->name);
     }
     if (!c->file) {
         section = apr_pcalloc(cmd->pool, sizeof(*section));
@@ -608,6 +608,8 @@ const command_rec wh_directives[] = {
 
     AP_INIT_RAW_ARGS(WH_D_HANDLER, wh_handler_section, NULL, RSRC_CONF, "a named handler for " WH_D_DELIVER),
     AP_INIT_TAKE_ARGV(WH_D_SEND, wh_set_send, NULL, ACCESS_CONF, "where the handler sends deliveries: type, target, options"),
+    AP_INIT_TAKE2(WH_D_SEND_HEADER, wh_set_send_header, NULL, ACCESS_CONF, "a header of the requests to an upstream: name and value"),
+    AP_INIT_TAKE2(WH_D_SEND_BODY, wh_set_send_body, NULL, ACCESS_CONF, "the body of the requests to an upstream: media type and text"),
     AP_INIT_TAKE_ARGV(WH_D_RETRY, wh_set_retry, NULL, ACCESS_CONF, "when the handler tries again: first= factor= cap= within="),
 
     AP_INIT_TAKE_ARGV(WH_D_STORE, wh_set_store, NULL, RSRC_CONF, "where deliveries are kept: sqlite:PATH and options, or none"),

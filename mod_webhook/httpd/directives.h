@@ -29,7 +29,9 @@ const char *wh_set_drain(cmd_parms *cmd, void *mconfig, const char *arg);
 /** <WebhookEndpoint name> and <WebhookHandler name>. */
 const char *wh_endpoint_section(cmd_parms *cmd, void *mconfig, const char *arg);
 const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg);
-/** WebhookSend and WebhookRetry, inside <WebhookHandler>. */
+/** WebhookSend, WebhookSendHeader, WebhookSendBody and WebhookRetry, inside <WebhookHandler>. */
+const char *wh_set_send_header(cmd_parms *cmd, void *mconfig, const char *name, const char *value);
+const char *wh_set_send_body(cmd_parms *cmd, void *mconfig, const char *type, const char *text);
 const char *wh_set_send(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 const char *wh_set_retry(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 

@@ -147,6 +147,13 @@ void wh_vars_remove_spoofed(request_rec *r);
 /** The parsed body for expressions; NULL when it is not JSON or not verified. */
 const wh_json *wh_req_json(wh_req *wq);
 
+/* template.c: values of a delivery in what handlers send */
+/** Evaluate the templates of these handlers for a verified request. @return one shape per handler (data NULL: it has no templates) from r->pool;
+ *  NULL when none has. A value that cannot be had is frozen as such: the job dies of it, the delivery does not */
+const webhook_slice *wh_templates_freeze(wh_req *wq, request_rec *r, const char *const *handlers, int count);
+/** The encoders as functions of expressions. */
+void wh_templates_register(void);
+
 /* daemon.c: sentinel, dispatcher, shared things */
 void wh_daemon_wake(void); /* one byte to the dispatcher; never blocks */
 int wh_daemon_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * http_client.c: see http_client.h. One easy handle and one pool per exchange: they are rare, and nothing of one may be seen by the next.
- * Names are resolved through a share of our own, so that `resolve` does not change where deliveries on the same multi handle go.
  */
 #include "core/http_client.h"
 
@@ -44,7 +43,6 @@ struct wh_http_get {
 struct wh_http_client {
     const wh_http_conf *conf;
     CURLM *multi;
-    CURLSH *share;
     struct curl_slist *resolve;
     apr_pool_t *pool;
     wh_http_get *running;
@@ -102,24 +100,28 @@ const char *wh_http_url_check(const char *url, int plain)
     return NULL;
 }
 
-const char *wh_http_resolve_check(const char *text, apr_pool_t *p)
+const char *wh_http_resolve_parse(const char **out, const char *text, apr_pool_t *p)
 {
-    const char *host_end = strchr(text, ':'), *port_end = host_end ? strchr(host_end + 1, ':') : NULL, *addr;
-    apr_size_t len;
+    const char *host_end = strchr(text, ':'), *port_end = host_end ? strchr(host_end + 1, ':') : NULL, *end, *to;
+    int bracket = port_end && port_end[1] == '[';
     wh_address a;
     apr_int64_t n;
 
     if (!port_end || !host_ok(text, (apr_size_t)(host_end - text)) || text[0] == '['
         || wh_parse_int(host_end + 1, (apr_size_t)(port_end - host_end - 1), 1, 65535, &n) != APR_SUCCESS) {
-        return apr_psprintf(p, "\"%s\" is not HOST:PORT:ADDRESS", text);
+        return apr_psprintf(p, "\"%s\" is not HOST:PORT:ADDRESS or HOST:PORT:ADDRESS:PORT", text);
     }
-    addr = port_end + 1;
-    len = strlen(addr);
-    if (len > 2 && addr[0] == '[' && addr[len - 1] == ']') {
-        addr++;
-        len -= 2;
+    to = port_end + 1 + bracket;
+    end = bracket ? strchr(to, ']') : to + strcspn(to, ":");
+    if (!end || !wh_address_parse(&a, to, (apr_size_t)(end - to)) || a.bits != (bracket ? 128 : 32)) {
+        return apr_psprintf(p, "\"%s\": \"%s\" does not begin with an address (IPv6 in brackets)", text, port_end + 1);
     }
-    return wh_address_parse(&a, addr, len) ? NULL : apr_psprintf(p, "\"%s\": \"%s\" is not an address", text, port_end + 1);
+    end += bracket;
+    if (*end && (*end != ':' || wh_parse_int(end + 1, strlen(end + 1), 1, 65535, &n) != APR_SUCCESS)) {
+        return apr_psprintf(p, "\"%s\": \"%s\" is not a port", text, end);
+    }
+    *out = *end ? apr_pstrdup(p, text) : apr_pstrcat(p, text, ":", apr_pstrmemdup(p, host_end + 1, (apr_size_t)(port_end - host_end - 1)), NULL);
+    return NULL;
 }
 
 const char *wh_http_ca_check(const char *path)
@@ -371,8 +373,8 @@ static CURLcode set_options(wh_http_get *get, const char *url)
     /* A connection of its own, or one that someone else's judgement opened could be used again. */
     SET(CURLOPT_FRESH_CONNECT, 1L);
     SET(CURLOPT_FORBID_REUSE, 1L);
-    SET(CURLOPT_SHARE, client->share);
-    SET(CURLOPT_RESOLVE, client->resolve);
+    /* not CURLOPT_RESOLVE: that would tell the multi handle, and with it every delivery */
+    SET(CURLOPT_CONNECT_TO, client->resolve);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -434,9 +436,7 @@ static apr_status_t cleanup(void *data)
     wh_http_client *client = data;
 
     while (client->running) release(client->running);
-    curl_share_cleanup(client->share);
     curl_slist_free_all(client->resolve);
-    client->share = NULL;
     client->resolve = NULL;
     return APR_SUCCESS;
 }
@@ -457,9 +457,7 @@ wh_http_client *wh_http_client_create(const wh_http_conf *conf, CURLM *multi, ap
     client->pool = pool;
     client->conf = conf;
     client->multi = multi;
-    client->share = curl_share_init();
-    ok = client->share && curl_share_setopt(client->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS) == CURLSHE_OK;
-    for (i = 0; ok && conf->resolve && i < conf->resolve->nelts; i++) {
+    for (i = 0, ok = 1; ok && conf->resolve && i < conf->resolve->nelts; i++) {
         struct curl_slist *more = curl_slist_append(client->resolve, APR_ARRAY_IDX(conf->resolve, i, const char *));
         ok = more != NULL;
         if (more) client->resolve = more;

@@ -24,7 +24,7 @@
 /** How to fetch. Configuration pool, read-only. */
 typedef struct wh_http_conf {
     const char *ca;                    /* file with certificates of authorities; NULL: the system's */
-    const apr_array_header_t *resolve; /* const char *: "HOST:PORT:ADDRESS", instead of asking DNS; may be NULL */
+    const apr_array_header_t *resolve; /* const char *: "HOST:PORT:ADDRESS:PORT" in full, instead of asking DNS; may be NULL */
     const apr_array_header_t *allow;   /* wh_range: special addresses that may be connected to all the same; may be NULL */
     apr_interval_time_t timeout;       /* of the whole exchange */
     apr_interval_time_t connect_timeout;
@@ -58,8 +58,9 @@ typedef struct wh_http_get wh_http_get;
  */
 const char *wh_http_url_check(const char *url, int plain);
 
-/** Parse and check one "HOST:PORT:ADDRESS" (an IPv6 address may be in brackets). @return NULL or an error text */
-const char *wh_http_resolve_check(const char *text, apr_pool_t *p);
+/** Parse and check one "HOST:PORT:ADDRESS" or "HOST:PORT:ADDRESS:PORT" (an IPv6 address in brackets): connections to the first two go to the
+ *  rest. @param out answer: the long form @return NULL or an error text */
+const char *wh_http_resolve_parse(const char **out, const char *text, apr_pool_t *p);
 
 /** Whether the file holds certificates libcurl will find usable. @return NULL or an error text to be put behind the name */
 const char *wh_http_ca_check(const char *path);

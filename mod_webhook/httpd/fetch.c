@@ -55,7 +55,7 @@ static const char *set_lists(wh_http_conf *http, const words *w, apr_pool_t *p)
 
     http->resolve = w->resolve;
     for (i = 0; w->resolve && i < w->resolve->nelts; i++) {
-        if ((err = wh_http_resolve_check(APR_ARRAY_IDX(w->resolve, i, const char *), p)) != NULL) {
+        if ((err = wh_http_resolve_parse(&APR_ARRAY_IDX(w->resolve, i, const char *), APR_ARRAY_IDX(w->resolve, i, const char *), p)) != NULL) {
             return apr_pstrcat(p, WH_D_FETCH ": resolve: ", err, NULL);
         }
     }

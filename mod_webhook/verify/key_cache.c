@@ -219,7 +219,8 @@ wh_keys_state wh_key_ring_find(const webhook_verifier *v, wh_key_ring *ring, wh_
             out->made = e->file.made;
             return WH_KEYS_THERE;
         }
-        if (e->err) {
+        /* Spoilt on the disk, or of use to another endpoint alone: fetched again, but not in a loop. */
+        if (e->err && now >= e->file.made && now - e->file.made < AGAIN_AFTER) {
             out->why = apr_psprintf(p, "what is at %s %s", url, e->err);
             return WH_KEYS_REFUSED;
         }

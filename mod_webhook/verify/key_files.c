@@ -101,10 +101,14 @@ static int parse(wh_key_entry *e, webhook_slice text, apr_pool_t *p)
         } else if (strcmp(line, "url") == 0) {
             e->url = value;
             known |= 2;
-        } else if (strcmp(line, "about") == 0) e->about = *value ? value : NULL;
-        else if (strcmp(line, "reason") == 0) e->reason = *value ? value : NULL;
-        else if (strcmp(line, "detail") == 0) e->detail = *value ? value : NULL;
-        else if (!number(value, &n)) return 0;
+        } else if (strcmp(line, "about") == 0) {
+            e->about = *value ? value : NULL;
+        } else if (strcmp(line, "reason") == 0) {
+            e->reason = *value ? value : NULL;
+        } else if (strcmp(line, "detail") == 0) {
+            e->detail = *value ? value : NULL;
+            known |= 4; /* the last one: the head is whole */
+        } else if (!number(value, &n)) return 0;
         else if (strcmp(line, "made") == 0) e->made = n;
         else if (strcmp(line, "refresh") == 0) e->refresh = n;
         else if (strcmp(line, "until") == 0) e->until = n;
@@ -115,7 +119,7 @@ static int parse(wh_key_entry *e, webhook_slice text, apr_pool_t *p)
     if (newline) s = newline + 1;
     e->bytes.data = s;
     e->bytes.len = (apr_size_t)(end - s);
-    return known == 3;
+    return known == 7;
 }
 
 static int load_path(wh_key_entry *out, const char *path, apr_pool_t *p)
@@ -293,8 +297,12 @@ int wh_key_url_allowed(const char *url, const char *const *hosts, const char *pa
 
 const char *wh_key_url_masked(const char *url, apr_pool_t *p)
 {
-    const char *host = strstr(url, "://");
+    const char *host = strstr(url, "://"), *end, *at;
+    apr_size_t lead;
 
     host = host ? host + 3 : url;
-    return apr_pstrcat(p, apr_pstrmemdup(p, url, (apr_size_t)(host - url) + strcspn(host, "/?#")), "/...", NULL);
+    lead = (apr_size_t)(host - url);
+    end = host + strcspn(host, "/?#");
+    while ((at = memchr(host, '@', (apr_size_t)(end - host))) != NULL) host = at + 1; /* a user and password, too */
+    return apr_pstrcat(p, apr_pstrmemdup(p, url, lead), apr_pstrmemdup(p, host, (apr_size_t)(end - host)), "/...", NULL);
 }

@@ -317,6 +317,7 @@ const char *wh_verifier_judge(const webhook_verifier *v, wh_key_kind kind, const
     webhook_secret secret = { .id = url, .data = (const unsigned char *)bytes.data, .len = bytes.len };
     const wh_keyset *set;
     const char *err;
+    int i;
 
     (void)now;
     *until = 0;
@@ -324,5 +325,8 @@ const char *wh_verifier_judge(const webhook_verifier *v, wh_key_kind kind, const
     if ((err = wh_keys_prepare(v, &secret, p)) != NULL) return err;
     set = secret.prepared;
     if (kind == WH_KIND_CERTIFICATE) *until = set->list[0]->until;
-    return NULL;
+    for (i = 0; i < set->count; i++) {
+        if (set->list[i]->pkey) return NULL;
+    }
+    return "holds no public key"; /* a shared secret that is published is none */
 }

@@ -145,6 +145,19 @@ static int add_fetched(wh_vctx *c, wh_key_kind kind, const char *url, apr_array_
     }
 }
 
+/* None of the secrets at hand did it, but the key may be in the set that is on its way. */
+void wh_key_awaited(wh_vctx *c)
+{
+    const char *reason = c->verdict->reason;
+
+    if (!c->pending || !reason || (strcmp(reason, wh_refusal_table[WH_REFUSAL_SIGNATURE_MISMATCH].code) != 0
+                                   && strcmp(reason, wh_refusal_table[WH_REFUSAL_KEY_UNKNOWN].code) != 0)) {
+        return;
+    }
+    c->verdict->retry_after = c->pending_for;
+    wh_deny(c, WH_REFUSAL_KEY_PENDING, "%s", c->pending);
+}
+
 int wh_key_missing(wh_vctx *c, const char *text)
 {
     if (c->v->jwks && c->keys_made && wh_key_ring_again(c->v->jwks, c->keys_made, c->req->now, c->p)) {
@@ -184,6 +197,10 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
     /* A key set that is on its way is no reason to refuse what a secret at hand may verify. */
     if (v->jwks && !add_fetched(c, WH_KIND_KEYS, v->jwks, keys, &valid)) {
         if (keys->nelts == 0) return 0;
+        if (strcmp(c->verdict->reason, wh_refusal_table[WH_REFUSAL_KEY_PENDING].code) == 0) {
+            c->pending = c->verdict->detail;
+            c->pending_for = c->verdict->retry_after;
+        }
         c->verdict->status = 0;
         c->verdict->reason = c->verdict->detail = NULL;
         c->verdict->retry_after = 0;

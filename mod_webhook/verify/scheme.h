@@ -331,6 +331,8 @@ typedef struct wh_vctx {
     const char *keyid_text;
     const char *kid;  /* of a token's header */
     apr_time_t keys_made; /* when the key set in use was fetched; 0: none was */
+    const char *pending;  /* why a key set is not there yet, when verification goes on with the secrets at hand; NULL */
+    apr_interval_time_t pending_for;
     const char *url; /* variant in force */
 
     const wh_json *json;
@@ -399,6 +401,8 @@ int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
 /** No key of this name: refuse, or have the key set fetched again first. Always 0. */
 int wh_key_missing(wh_vctx *c, const char *text);
+/** A verdict was made while a key set is on its way: a mismatch may be no mismatch. */
+void wh_key_awaited(wh_vctx *c);
 /** What demand= asks for. @return 1, or 0 after wh_deny */
 int wh_demands_hold(wh_vctx *c);
 /** Keys usable now, those of one id when the scheme selects by key id; 0 after wh_deny. */

@@ -113,6 +113,12 @@ static int key_valid_now(const wh_key *key, apr_time_t now)
     return (!key->from || now >= key->from) && (!key->until || now < key->until);
 }
 
+/* Codes are constants of one table: the same code is the same pointer. */
+static int refused_as(const wh_vctx *c, wh_refusal refusal)
+{
+    return c->verdict->reason == wh_refusal_table[refusal].code;
+}
+
 static int is_wanted(const wh_vctx *c, const wh_key *key)
 {
     return !c->keyid_text || strcmp(c->keyid_text, key->id) == 0;
@@ -148,12 +154,7 @@ static int add_fetched(wh_vctx *c, wh_key_kind kind, const char *url, apr_array_
 /* None of the secrets at hand did it, but the key may be in the set that is on its way. */
 void wh_key_awaited(wh_vctx *c)
 {
-    const char *reason = c->verdict->reason;
-
-    if (!c->pending || !reason || (strcmp(reason, wh_refusal_table[WH_REFUSAL_SIGNATURE_MISMATCH].code) != 0
-                                   && strcmp(reason, wh_refusal_table[WH_REFUSAL_KEY_UNKNOWN].code) != 0)) {
-        return;
-    }
+    if (!c->pending || (!refused_as(c, WH_REFUSAL_SIGNATURE_MISMATCH) && !refused_as(c, WH_REFUSAL_KEY_UNKNOWN))) return;
     c->verdict->retry_after = c->pending_for;
     wh_deny(c, WH_REFUSAL_KEY_PENDING, "%s", c->pending);
 }
@@ -197,7 +198,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
     /* A key set that is on its way is no reason to refuse what a secret at hand may verify. */
     if (v->jwks && !add_fetched(c, WH_KIND_KEYS, v->jwks, keys, &valid)) {
         if (keys->nelts == 0) return 0;
-        if (strcmp(c->verdict->reason, wh_refusal_table[WH_REFUSAL_KEY_PENDING].code) == 0) {
+        if (refused_as(c, WH_REFUSAL_KEY_PENDING)) {
             c->pending = c->verdict->detail;
             c->pending_for = c->verdict->retry_after;
         }

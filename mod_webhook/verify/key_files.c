@@ -18,6 +18,7 @@
 #define MAGIC "webhook-key 1\n"
 #define FAILURES_MAX 256
 #define CERTIFICATES_MAX 64
+#define URL_MAX 2048
 #define HOUR apr_time_from_sec(3600)
 
 static const char *const kinds[WH_KIND_COUNT] = { "certificate", "keys", "confirm" };
@@ -256,7 +257,7 @@ static int name_matches(const char *h, const char *end, const char *w)
         if (*w == '*') {
             const char *start = h;
             while (h < end && ((*h >= 'a' && *h <= 'z') || apr_isdigit(*h) || *h == '-')) h++;
-            if (h - start < 3) return 0;
+            if (h - start < 3 || h - start > 63) return 0;
             w++;
         } else if (*w == *h) {
             w++;
@@ -281,7 +282,7 @@ int wh_key_url_allowed(const char *url, const char *const *hosts, const char *pa
     const char *host, *end;
     apr_size_t len, lead;
 
-    if (strncmp(url, "https://", 8) != 0) return 0;
+    if (strncmp(url, "https://", 8) != 0 || strlen(url) > URL_MAX) return 0;
     host = url + 8;
     end = host + strcspn(host, "/?#@:\\% \t");
     if (*end != '/' || !wh_key_name_allowed(host, (apr_size_t)(end - host), hosts)) return 0;

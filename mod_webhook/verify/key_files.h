@@ -73,7 +73,7 @@ void wh_key_sweep(const char *dir, apr_time_t now, apr_pool_t *scratch);
 /* ---- which URLs ---- */
 
 /**
- * Whether url is https://HOST PATH, nothing else, with HOST one of hosts ('*': one label of three or more characters of [a-z0-9-]).
+ * Whether url is https://HOST PATH, nothing else, with HOST one of hosts ('*': one label of 3 to 63 characters of [a-z0-9-]).
  * @param path what must follow the host, to be followed by characters of a query; NULL: any path that ends in ".pem"
  */
 int wh_key_url_allowed(const char *url, const char *const *hosts, const char *path);

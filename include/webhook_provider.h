@@ -106,6 +106,7 @@ typedef struct webhook_reply {
     const char *content_type; /**< NULL with an empty body */
     webhook_slice body;
     const apr_table_t *headers; /**< further response headers, may be NULL */
+    const char *note;         /**< for the error log, with endpoint and id, whether or not there is an answer; no credentials. May be NULL */
 } webhook_reply;
 
 /** What the request side must know of a configured scheme before it reads a body. Constant after configure(). */

@@ -286,9 +286,9 @@ bad 'an unknown option of the store', 'WebhookStore sqlite:x.db rwos=1', 1, '"rw
 bad 'two stores', "WebhookStore sqlite:x.db\nWebhookStore sqlite:y.db", 2, 'given twice';
 bad 'no store with options', 'WebhookStore none rows=1', 1, 'none has no options';
 bad "$_->[0] in a virtual host", "<VirtualHost *:8080>\n$_->[0] $_->[1]\n</VirtualHost>", 2, 'cannot occur within <VirtualHost>'
-    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'];
+    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'], ['WebhookFetch', 'timeout=1s'];
 bad "$_->[0] in a location", "<Location /h>\n$_->[0] $_->[1]\n</Location>", 2, $elsewhere
-    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'], ['WebhookBodyMemory', '1M'];
+    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'], ['WebhookBodyMemory', '1M'], ['WebhookFetch', 'timeout=1s'];
 bad 'an option of the log', 'WebhookLog x.jsonl header', 1, '"header" is not an option', 'allowed: headers, body=SIZE';
 bad 'a body in the log', 'WebhookLog x.jsonl body=2M', 1, 'up to 1M';
 bad 'memory for bodies', 'WebhookBodyMemory 1', 1, '"1"', 'from 1K to 64M';
@@ -389,12 +389,12 @@ my %words = (WebhookVerify => 'none', WebhookSecret => 'file:x', WebhookDeliver 
     WebhookUse => 'x', WebhookName => 'x', WebhookMethods => 'POST', WebhookContentTypes => '*', WebhookBodyLimit => '1G', WebhookBodyTimeout => '1h',
     WebhookAnswer => '200', WebhookDuplicates => 'off', WebhookStore => 'none', WebhookBodyMemory => '1M', WebhookLog => 'x',
     WebhookDrainTimeout => '1h', WebhookSend => 'file x', WebhookRetry => 'first=1s',
-    WebhookEnforce => 'On', WebhookRequireTLS => 'On',
+    WebhookEnforce => 'On', WebhookRequireTLS => 'On', WebhookFetch => 'timeout=1s',
     WebhookSendHeader => 'x y', WebhookSendBody => 'text/plain y');
 is_deeply [sort keys %words], [sort(slurp(stage() . '/mod_webhook/httpd/config.h') =~ /#define WH_D_\w+ "(Webhook\w+)"/g)],
     'every directive is tried in .htaccess' if -e stage() . '/mod_webhook/httpd/config.h';
 my $ht = WebhookTest::Server->new(name => 'htaccess', conf => join "\n", '<Directory "@DIR@/htdocs">', 'AllowOverride All',
-    'AllowOverrideList ' . join(' ', grep { !/^Webhook(?:Store|BodyMemory|Log|DrainTimeout)$/ } sort keys %words), '</Directory>');
+    'AllowOverrideList ' . join(' ', grep { !/^Webhook(?:Store|BodyMemory|Log|DrainTimeout|Fetch)$/ } sort keys %words), '</Directory>');
 announce(qr{/\.htaccess: }, qr/WH0\d+: refused .*no-endpoint/);
 $ht->start;
 for my $name (sort keys %words) {

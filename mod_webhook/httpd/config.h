@@ -51,6 +51,7 @@
 #define WH_D_BODY_MEMORY "WebhookBodyMemory"
 #define WH_D_LOG "WebhookLog"
 #define WH_D_DRAIN_TIMEOUT "WebhookDrainTimeout"
+#define WH_D_FETCH "WebhookFetch"
 #define WH_D_SEND "WebhookSend"
 #define WH_D_RETRY "WebhookRetry"
 #define WH_D_SEND_HEADER "WebhookSendHeader"
@@ -196,6 +197,8 @@ typedef struct wh_global {
     const char *log_target;         /* WebhookLog: absolute path, or "|program"; NULL: off */
     wh_delivery_log log;            /* opened in open_logs */
     apr_interval_time_t drain_max;  /* WebhookDrainTimeout; default 1 h */
+    int fetch_set;                  /* WebhookFetch was written */
+    wh_fetch_conf fetch;            /* what it says, and which endpoints have keys that live elsewhere (sources NULL: none) */
     const char *counters_path;      /* file behind the counters, NULL: anonymous memory */
     wh_counters *counters;          /* mapped in post_config */
     apr_array_header_t *notes;      /* wh_note: what check_config wants said once the error log is open */

@@ -6,6 +6,7 @@
  * None has an OR_ bit and each setter refuses .htaccess itself: AllowOverrideList would let a name through whatever its bits say.
  */
 #include "httpd/directives.h"
+#include "httpd/fetch.h"
 
 #include "ap_provider.h"
 #include "apr_lib.h"
@@ -615,6 +616,7 @@ const command_rec wh_directives[] = {
     AP_INIT_TAKE_ARGV(WH_D_STORE, wh_set_store, NULL, RSRC_CONF, "where deliveries are kept: sqlite:PATH and options, or none"),
     AP_INIT_TAKE1(WH_D_BODY_MEMORY, wh_set_body_memory, NULL, RSRC_CONF, "bytes of a body kept in memory before a temporary file is used"),
     AP_INIT_TAKE_ARGV(WH_D_LOG, wh_set_log, NULL, RSRC_CONF, "the delivery log: a file or \"|program\", headers, body=SIZE"),
+    AP_INIT_TAKE_ARGV(WH_D_FETCH, wh_set_fetch, NULL, RSRC_CONF, "how keys that live elsewhere are fetched: ca=FILE, allow=ADDRESS and others"),
     AP_INIT_TAKE1(WH_D_DRAIN_TIMEOUT, wh_set_drain, NULL, RSRC_CONF, "how long attempts may go on after a graceful restart"),
     { NULL }
 };

@@ -7,6 +7,9 @@
  *    "store":{"text":"sqlite:/var/lib/webhook/queue.db","options":["done=7d"],"facts":["path=...",...]},   (absent: WebhookStore none)
  *    "log":{"target":"/var/log/x.jsonl","headers":false,"body":0},                                         (absent: none)
  *    "counters":"/run/...","drain_timeout":"1h",
+ *    "fetch":{"dir":"/var/lib/webhook/keys","ca":"...","timeout":"10s","connect_timeout":"5s","size":61440,"plain":false,"resolve":[...],
+ *             "allow":[...],"sources":[{"endpoint":"x","keys":"https://...","fetched":"...","until":"...","failure":"tls","failures":1,
+ *             "certificates":false,"confirms":false,"hosts":[...]}]},                                      (absent: nothing is fetched)
  *    "endpoints":[one for each place, see put_endpoint()],
  *    "handlers":[{"name":"billing","type":"upstream","target":"https://...","facts":[...],"concurrency":4,"timeout":"30s","capture":65536,
  *                 "retry":{"first":"10s","factor":300,"cap":"6h","within":"3d"},"file":"...","line":12}]}
@@ -15,6 +18,7 @@
  */
 #include "httpd/daemon.h"
 #include "httpd/directives.h"
+#include "httpd/fetch.h"
 
 #include "ap_listen.h"
 #include "apr_strings.h"
@@ -385,6 +389,7 @@ void wh_dump_config(apr_pool_t *pconf, server_rec *s)
     }
     wh_json_put_member(&b, "counters", wh_counters_file(pconf));
     put_member_duration(&b, "drain_timeout", g->drain_max);
+    wh_fetch_dump(&b, g);
     put_endpoints(&b, g);
     put_handlers(&b, g);
     wh_buf_adds(&b, "}\n");

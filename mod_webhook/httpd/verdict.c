@@ -374,7 +374,7 @@ int wh_req_verify(wh_req *wq)
     const wh_auth *auth = wq->auth;
     request_rec *r = wq->r;
     const webhook_secrets *secrets;
-    int rc;
+    int rc, handshake;
 
     if (wq->state == WH_REFUSED) {
         return wq->status;
@@ -409,8 +409,12 @@ int wh_req_verify(wh_req *wq)
         auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, r->pool);
     }
     /* Whatever the verdict: some handshakes are unsigned, and some bring the secret. */
-    if (auth->provider->handshake
-        && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool)) {
+    handshake = auth->provider->handshake
+                && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool);
+    if (wq->reply.note) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "WH0416: endpoint %s: id %s: %s", auth->name, wq->id, wq->reply.note);
+    }
+    if (handshake) {
         wq->state = WH_HANDSHAKE;
         ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0251: endpoint %s: a handshake", auth->name);
         return OK;

@@ -67,11 +67,15 @@ const wh_preset wh_preset_rows[] = {
            "event=json:webhookEvent"),
     SENDER("auth0", WH_TOKEN, "Auth0 log and event streams", "the Authorization value as configured", "", "header=Authorization",
            "content-types=application/json,application/x-ndjson"),
-    SENDER("aws-sns", WH_PUBLIC_KEY, "Amazon SNS", "the signing certificate (PEM), id= its SigningCertURL", "", "signature=json:Signature",
+    SENDER("aws-sns", WH_PUBLIC_KEY, "Amazon SNS", "nothing, then certificates are fetched; or the signing certificate (PEM), id= its "
+           "SigningCertURL", "", "signature=json:Signature",
            "encoding=base64", "algorithm=1:rsa-sha1,2:rsa-sha256", "algorithm-by=json:SignatureVersion", "keyid=json:SigningCertURL",
-           "keyid-host=sns.*.amazonaws.com,sns.*.amazonaws.com.cn", "template={sns}", "timestamp=json:Timestamp",
+           "keyid-host=sns.*.amazonaws.com,sns.*.amazonaws.com.cn", "fetch=auto",
+           "certificate-name=sns.amazonaws.com,sns.*.amazonaws.com,sns.*.amazonaws.com.cn,sns-signing.*.amazonaws.com,sns-*.amazonaws.com,"
+           "sns-*.amazonaws.com.cn", "confirm-path=/?Action=ConfirmSubscription&", "template={sns}", "timestamp=json:Timestamp",
            "timestamp-unit=rfc3339", "tolerance=off", "future=5min", "id=json:MessageId", "event=json:Type",
-           "content-types=text/plain,application/json"),
+           "handshake=signed POST json:Type=SubscriptionConfirmation confirm:json:SubscribeURL -> 200",
+           "handshake=signed POST json:Type=UnsubscribeConfirmation -> pass", "content-types=text/plain,application/json"),
     SENDER("azure-event-grid", WH_TOKEN, "Azure Event Grid", "the secret in the endpoint's URL, ?secret=...", "", "signature=query:secret",
            "id=header:ce-id,json:/0/id,json:id", "event=header:ce-type,json:/0/eventType,json:/0/type,json:type",
            "handshake=unsigned POST header:aeg-event-type=SubscriptionValidation "

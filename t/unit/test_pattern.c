@@ -169,13 +169,17 @@ static void budgets(void)
     text[4999] = '?';
     ok(!wh_pattern_compile(&re, "[a-z]{5000}[!#]", 15, pool), "a fixed count");
     wh_pattern_budget_init(&budget, WH_PATTERN_STEPS, pool);
-    wh_pattern_match(re, text, 10000, &budget);
-    ok(WH_PATTERN_STEPS - budget.left >= 5000, "is charged though it fails");
-    memset(text, 'a', 5000);
-    ok(!wh_pattern_compile(&re, "(aa+)\\1{20}c?!", 14, pool), "a reference");
+    is_int(wh_pattern_match(re, text, 10000, &budget), -1, "is charged wherever it was tried, though it fails before its end");
+    memset(text, 'a', 1000);
+    ok(!wh_pattern_compile(&re, "[a-z]+[0-9]", 11, pool), "a run");
     wh_pattern_budget_init(&budget, WH_PATTERN_STEPS, pool);
-    text[5000] = '!';
-    is_int(wh_pattern_match(re, text, 5001, &budget), -1, "is charged what it compares");
+    is_int(wh_pattern_match(re, text, 1000, &budget), 0, "does not match");
+    ok(WH_PATTERN_STEPS - budget.left >= 500000, "and is charged its length from each start (%ld)", (long)(WH_PATTERN_STEPS - budget.left));
+    ok(!wh_pattern_compile(&re, "^(a+)\\1[bc]", 11, pool), "a reference");
+    wh_pattern_budget_init(&budget, WH_PATTERN_STEPS, pool);
+    is_int(wh_pattern_match(re, text, 1000, &budget), 0, "does not match");
+    /* of 1,000 captures, 500 characters on average */
+    ok(WH_PATTERN_STEPS - budget.left >= 500000, "and is charged what it may compare (%ld)", (long)(WH_PATTERN_STEPS - budget.left));
     free(text);
 }
 

@@ -43,6 +43,8 @@ typedef struct run {
     const wh_resource **scope; /* resources entered, outermost first; only with dynamic references */
     apr_uint32_t scopes;
     chunk *chunks, *first;     /* a stack of marks */
+    int explaining;
+    wh_schema_result *spare;   /* two, for alternatives; in the second pass */
     wh_pattern_budget patterns;
     int patterns_ready;
     apr_pool_t *p, *scratch;
@@ -79,6 +81,7 @@ static void __attribute__((noinline)) note(run *c, const wh_node *n, const char 
         c->quiet = 1;
         return;
     }
+    c->steps += 16; /* pointers have to be made */
     e = &c->result->errors[c->result->count++];
     place = wh_schema_pointer(n->resource->doc->json, n->source, c->p);
     e->instance = wh_schema_pointer(c->doc, at, c->p);
@@ -501,6 +504,42 @@ static const wh_node *dynamic_target(run *c, const wh_any_rules *a)
     return a->ref;
 }
 
+/*
+ * Which alternative was meant, nobody knows; what helps is what the one that fits best misses. Not for alternatives inside of alternatives:
+ * the keyword has to do there.
+ */
+static void __attribute__((noinline)) explain(run *c, const wh_node_list *list, const wh_json_value *v)
+{
+    wh_schema_result *all = c->result, *best = &c->spare[0], *one = &c->spare[1];
+    int k, least = 0, score;
+    apr_uint32_t i;
+
+    if (c->explaining || c->quiet) return;
+    c->explaining = 1;
+    for (i = 0; i < list->count && !c->refused; i++) {
+        one->count = 0;
+        c->result = one;
+        visit(c, list->nodes[i], v, NULL);
+        if (c->refused) break;
+        c->quiet = 0; /* the cap of one alternative is not that of all */
+        /* A value that is not the one expected mostly says that another alternative was meant. */
+        for (k = score = 0; k < one->count; k++) {
+            const char *keyword = one->errors[k].keyword;
+            score += strcmp(keyword, "const") && strcmp(keyword, "enum") ? 1 : WH_SCHEMA_MAX_ERRORS;
+        }
+        if (score && (!least || score < least)) {
+            wh_schema_result *worse = best;
+            least = score;
+            best = one;
+            one = worse;
+        }
+    }
+    c->explaining = 0;
+    c->result = all;
+    if (!least) return;
+    for (k = 0; k < best->count && all->count < WH_SCHEMA_MAX_ERRORS; k++) all->errors[all->count++] = best->errors[k];
+}
+
 static int check_any_of(run *c, const wh_node *n, const wh_json_value *v, marks *m)
 {
     const wh_node_list *list = &n->any->any;
@@ -509,7 +548,10 @@ static int check_any_of(run *c, const wh_node *n, const wh_json_value *v, marks 
 
     for (i = 0; i < list->count && !c->refused && (m || !found); i++) found += (apr_uint32_t)ask_marking(c, list->nodes[i], v, m);
     if (c->refused) return 0;
-    if (!found) FAIL("anyOf", v);
+    if (!found) {
+        FAIL("anyOf", v);
+        explain(c, list, v);
+    }
     return ok;
 }
 
@@ -522,6 +564,7 @@ static int check_one_of(run *c, const wh_node *n, const wh_json_value *v, marks 
     for (i = 0; i < list->count && !c->refused && found < 2; i++) found += (apr_uint32_t)ask_marking(c, list->nodes[i], v, m);
     if (c->refused) return 0;
     if (found != 1) FAIL("oneOf", v);
+    if (!found) explain(c, list, v);
     return ok;
 }
 
@@ -666,6 +709,7 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
         return result->verdict = WH_SCHEMA_REFUSED;
     }
     if (valid) return result->verdict = WH_SCHEMA_VALID;
+    c.spare = apr_palloc(p, 2 * sizeof(*c.spare));
     /* Going on after failures visits more than stopping at the first: what is not found within a multiple is not worth it. */
     pass(&c, 0, limit * 2);
     result->more |= c.refused != NULL;

@@ -113,7 +113,8 @@ typedef struct webhook_reply {
 typedef struct webhook_scheme_traits {
     const char *const *required_headers; /**< NULL-terminated; refused with 401 before the body when missing. May be NULL */
     const char *const *methods;          /**< NULL-terminated; methods its sender uses. NULL: POST only */
-    const char *const *content_types;    /**< NULL-terminated media types its sender uses ("application/json", "*" any). NULL: JSON types */
+    const char *const *content_types;    /**< NULL-terminated media types its sender uses ("application/json", "*" any; with "=json" and the
+                                              like behind it as in WebhookContentTypes). NULL: JSON types */
     apr_off_t body_limit;                /**< its sender's maximum in bytes; 0: the default */
     int success_status;                  /**< status its sender insists on; 0: the default (202) */
     int needs_secret;                    /**< at least one WebhookSecret is required */
@@ -122,6 +123,8 @@ typedef struct webhook_scheme_traits {
     int empty_refusal_body;              /**< its sender wants refusals with an empty body (Xero) */
     const char *const *credentials;      /**< NULL-terminated names of headers and query parameters that hold a signature or token, NAME* for
                                               all that begin so: masked in logs. May be NULL */
+    const char *payload_field;           /**< field of a form or multipart body that its sender puts the JSON into; NULL: none */
+    int signs_decoded;                   /**< with a Content-Encoding its signature covers the decoded bytes */
 } webhook_scheme_traits;
 
 /** A configured scheme: the provider's own structure, allocated from the configuration pool, read-only afterwards. */

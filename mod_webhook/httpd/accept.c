@@ -75,16 +75,6 @@ static void add_handler(route *to, const char *name)
     APR_ARRAY_PUSH(to->handlers, const char *) = name;
 }
 
-/* A rule or a template asked for JSON that is none: what it said then counts for nothing. @return OK or a refusal */
-static int check_json(wh_req *wq)
-{
-    if (wq->json_wanted && !wq->json.doc) {
-        return wh_refuse(wq, wh_refusal_of_json(wq->json.error.reason),
-                         apr_psprintf(wq->r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json.error.reason, wq->json.error.offset));
-    }
-    return OK;
-}
-
 /* @return OK, or a refusal: no delivery may be lost to an expression that could not be evaluated */
 static int choose_handlers(wh_req *wq, request_rec *r, route *to)
 {
@@ -118,7 +108,7 @@ static int choose_handlers(wh_req *wq, request_rec *r, route *to)
             break;
         }
     }
-    return check_json(wq);
+    return wh_req_payload_check(wq);
 }
 
 /* ---- the delivery ---- */
@@ -304,7 +294,7 @@ int wh_accept(wh_req *wq, request_rec *r)
         return rc;
     }
     shapes = wh_templates_freeze(wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
-    if ((rc = check_json(wq)) != OK) {
+    if ((rc = wh_req_payload_check(wq)) != OK) {
         return rc;
     }
     if (!group && !(g->store_none && to.handlers->nelts == 0)) {
@@ -358,6 +348,7 @@ int wh_accept(wh_req *wq, request_rec *r)
 
         log.credentials = wq->auth->traits->credentials;
         log.unenforced = wq->unenforced ? wq->reason : NULL;
+        log.invalid = wq->invalid;
         wh_dlog_accepted(&log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
                          wh_conf_answer_status(wq->conf), r->pool);
     }

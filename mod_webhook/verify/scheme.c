@@ -16,8 +16,9 @@
 typedef struct raw {
     apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *certificate_name, *timestamp, *id, *event, *components, *methods, *content_types;
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
-               *future, *digest, *unpack, *items, *url, *tag, *pending_secret, *jwks, *confirm_path;
-    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, fetch, confirm;
+               *future, *digest, *unpack, *payload_field, *items, *url, *tag, *pending_secret, *jwks, *confirm_path;
+    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, fetch, confirm,
+        signed_body;
     apr_interval_time_t leeway, max_age;
     apr_int64_t body_limit;
 } raw;
@@ -57,6 +58,7 @@ static const wh_option_spec specs[] = {
     O("digest-algorithm", WH_OPT_ENUM, digest_algorithm, 0, 0, "sha1|sha256|sha384|sha512"),
     O("digest-encoding", WH_OPT_ENUM, digest_encoding, 0, 0, "hex|base64|base64url"),
     O("unpack", WH_OPT_STRING, unpack, 0, 0, NULL),
+    O("payload-field", WH_OPT_STRING, payload_field, 0, 0, NULL),
     O("items", WH_OPT_STRING, items, 0, 0, NULL),
     O("url", WH_OPT_STRING, url, 0, 0, NULL),
     O("url-ports", WH_OPT_BOOL, url_ports, 0, 0, NULL),
@@ -68,6 +70,7 @@ static const wh_option_spec specs[] = {
     O("methods", WH_OPT_LIST, methods, 0, 0, NULL),
     O("content-types", WH_OPT_LIST, content_types, 0, 0, NULL),
     O("body-limit", WH_OPT_SIZE, body_limit, 1, 0, NULL),
+    O("signed-body", WH_OPT_ENUM, signed_body, 0, 0, "wire|decoded"),
     O("status", WH_OPT_INT, status, 200, 299, NULL),
     O("refusal-body", WH_OPT_ENUM, refusal_body, 0, 0, "problem|empty"),
     O("pending-secret", WH_OPT_STRING, pending_secret, 0, 0, NULL),
@@ -582,6 +585,8 @@ static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
     v->traits.body_limit = (apr_off_t)r->body_limit;
     v->traits.success_status = r->status;
     v->traits.empty_refusal_body = r->refusal_body;
+    v->traits.signs_decoded = r->signed_body;
+    v->traits.payload_field = r->payload_field ? apr_pstrdup(p, r->payload_field) : v->has_unpack ? v->unpack.name : NULL;
     v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret && !v->jwks && !v->fetch;
     if (v->primitive == WH_JWT) v->traits.window = v->max_age ? v->max_age + v->leeway : 0;
     else if ((v->ts_locs->nelts || v->primitive == WH_HTTPSIG) && v->tolerance >= 0 && v->future >= 0) v->traits.window = v->tolerance + v->future;

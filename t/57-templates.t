@@ -70,6 +70,9 @@ my $up = WebhookTest::Upstream->new(sub {
     $srv->write_conf("<WebhookHandler h>\n$send\nWebhookSendHeader X-Token s3cr3t-value\nWebhookSendBody text/plain hello\n</WebhookHandler>\n");
     unlike $srv->dump, qr/s3cr3t-value/, 'the dump shows headers by name alone';
     like $srv->dump, qr/header=X-Token/, 'but does show them';
+    $srv->write_conf(qq(<WebhookHandler h>\nWebhookSend upstream "http://127.0.0.1/%{webhook_urlenc:$value}/x?token=s3cr3t-value"\n</WebhookHandler>\n));
+    unlike $srv->dump, qr/s3cr3t-value/, 'and no query of a URL';
+    cmp_ok index($srv->dump, 'url=http://127.0.0.1/%{webhook_urlenc:%{webhook_json:/id}}/x?...'), '>', 0, 'but what else there is, as it is written';
 }
 
 # ---- a server with one handler for each place ----

@@ -387,11 +387,11 @@ static const char *check_url(webhook_handler_conf *conf, const char *target, apr
     CURLUcode rc;
 
     /* the URL itself, which may hold a token, is not repeated beyond the query */
-    if ((err = wh_upstream_parse_url(conf, target, &target, pconf, ptemp)) != NULL)
-        return err;
     query = strchr(target, '?');
     conf->shown = query ? apr_pstrcat(pconf, apr_pstrmemdup(pconf, target, (apr_size_t)(query - target)), "?...", NULL)
                         : apr_pstrdup(pconf, target);
+    if ((err = wh_upstream_parse_url(conf, target, &target, pconf, ptemp)) != NULL)
+        return err;
     for (const char *s = target; *s; s++) {
         if ((unsigned char)*s <= 0x20 || *s == 0x7f)
             return "handler upstream: the URL holds a blank or a control character";

@@ -16,6 +16,8 @@
 typedef struct component {
     const char *name;       /* lower case, with '@' for derived ones */
     const char *param_name; /* ;name= of @query-param */
+    int sf, bs;             /* ;sf and ;bs of a field (sections 2.1.1 and 2.1.3) */
+    const char *key;        /* ;key= of a field: one member of a dictionary (2.1.2) */
     const char *text;       /* as written, quotes and parameters included: it goes into the signature base */
 } component;
 
@@ -29,6 +31,25 @@ typedef struct input {
     int has_created, has_expires;
     webhook_slice sig; /* decoded */
 } input;
+
+/* One parameter of a component; `last` is the last character of its text. tr and req stand for what a request does not have: not
+ * understood, so not accepted. */
+static int component_param(component *comp, const char *name, const char *value, char last)
+{
+    if (comp->name[0] == '@') {
+        if (strcmp(name, "name") != 0 || last != '"' || strcmp(comp->name, "@query-param") != 0 || comp->param_name) return 0;
+        comp->param_name = value;
+        return 1;
+    }
+    if (strcmp(name, "key") == 0 && last == '"' && !comp->key) {
+        comp->key = value;
+        return 1;
+    }
+    if (*value || last == '"' || last == ':') return 0; /* the others are there or not */
+    if (strcmp(name, "sf") == 0 && !comp->sf) return comp->sf = 1;
+    if (strcmp(name, "bs") == 0 && !comp->bs) return comp->bs = 1;
+    return 0;
+}
 
 static int parse_components(input *in, const char **s, apr_pool_t *p)
 {
@@ -47,10 +68,9 @@ static int parse_components(input *in, const char **s, apr_pool_t *p)
         if ((comp->name = wh_sf_string(s, p)) == NULL || !*comp->name) return 0;
         while (**s == ';') {
             const char *value = wh_sf_param(s, &name, p);
-            /* sf, key, bs, tr and req change what is signed: not understood, so not accepted */
-            if (!value || strcmp(name, "name") != 0 || strcmp(comp->name, "@query-param") != 0 || comp->param_name) return 0;
-            comp->param_name = value;
+            if (!value || !component_param(comp, name, value, (*s)[-1])) return 0;
         }
+        if (comp->bs && (comp->sf || comp->key)) return 0; /* section 2.1: they contradict each other */
         for (i = 0; comp->name[i]; i++) {
             if (apr_isupper(comp->name[i])) return 0;
         }
@@ -100,6 +120,7 @@ static int parse_input_params(input *in, const char **s, apr_pool_t *p)
 
 typedef struct join {
     apr_pool_t *p;
+    int bytes; /* each line as a byte sequence */
     const char *text;
 } join;
 
@@ -112,18 +133,33 @@ static int join_line(void *baton, const char *name, const char *value)
     while (*value == ' ' || *value == '\t') value++;
     end = value + strlen(value);
     while (end > value && (end[-1] == ' ' || end[-1] == '\t')) end--;
-    value = apr_pstrmemdup(j->p, value, (apr_size_t)(end - value));
+    if (j->bytes) value = apr_pstrcat(j->p, ":", wh_encode(WH_ENC_BASE64, (const unsigned char *)value, (apr_size_t)(end - value), j->p), ":", NULL);
+    else value = apr_pstrmemdup(j->p, value, (apr_size_t)(end - value));
     j->text = j->text ? apr_pstrcat(j->p, j->text, ", ", value, NULL) : value;
     return 1;
 }
 
-/* Lines of one field joined as section 2.1 says; NULL when absent */
-static const char *field_value(wh_vctx *c, const char *name)
+/* Lines of one field joined as section 2.1 says, or each as a byte sequence; NULL when absent */
+static const char *field_lines(wh_vctx *c, const char *name, int bytes)
 {
-    join j = { c->p, NULL };
+    join j = { c->p, bytes, NULL };
 
     if (c->req->headers) apr_table_do(join_line, &j, c->req->headers, name, NULL);
     return j.text;
+}
+
+static const char *field_value(wh_vctx *c, const char *name)
+{
+    return field_lines(c, name, 0);
+}
+
+/* A field as its component's parameters want it; NULL when it is not there in that form */
+static const char *field_component(wh_vctx *c, const component *comp)
+{
+    const char *value = field_lines(c, comp->name, comp->bs);
+
+    if (value && comp->key) return wh_sf_member(value, comp->key, c->p);
+    return value && comp->sf ? wh_sf_serialize(value, c->p) : value;
 }
 
 /* @return number of signatures, -1 when malformed */
@@ -243,7 +279,7 @@ static const char *component_value(wh_vctx *c, const component *comp)
 {
     const char *query, *path;
 
-    if (comp->name[0] != '@') return field_value(c, comp->name);
+    if (comp->name[0] != '@') return field_component(c, comp);
     if (strcmp(comp->name, "@method") == 0) return c->req->method;
     if (strcmp(comp->name, "@target-uri") == 0) return wh_ctx_url(c);
     if (strcmp(comp->name, "@authority") == 0) return authority(c);
@@ -287,7 +323,8 @@ static int covers(const input *in, const char *name)
     int i;
 
     for (i = 0; i < in->n_components; i++) {
-        if (strcmp(in->components[i].name, name) == 0 && !in->components[i].param_name) return 1;
+        const component *comp = &in->components[i];
+        if (strcmp(comp->name, name) == 0 && !comp->param_name && !comp->key) return 1; /* a member alone is not the field */
     }
     return 0;
 }

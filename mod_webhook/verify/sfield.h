@@ -20,4 +20,11 @@ int wh_sf_bytes(const char **s, webhook_slice *out, apr_pool_t *p);
 /** One parameter at its ';': a string decoded, integers and tokens as text, "" for a name alone or a byte sequence; NULL when broken. */
 const char *wh_sf_param(const char **s, const char **name, apr_pool_t *p);
 
+/* sfvalue.c */
+/** A field's whole value, written again in the strict way (RFC 9421 section 2.1.1); NULL when it is no structured field, or one whose type
+ *  cannot be told. */
+const char *wh_sf_serialize(const char *text, apr_pool_t *p);
+/** The value of one member of a dictionary, in the strict way (section 2.1.2); NULL when there is none. */
+const char *wh_sf_member(const char *text, const char *key, apr_pool_t *p);
+
 #endif

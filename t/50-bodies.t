@@ -293,7 +293,10 @@ is jobs(sent('/gzip', $js, coded('"' . ('x' x 300_000) . '"'), @gz)), '413 decod
     is_deeply [map { reason($_->response('POST')) } @conn], [('decoded-too-large') x 8], 'also where it is decoded before it is verified, eight at once';
     $_->close for @conn;
     # each: the body, its decoded form up to 2 MiB, and what growing takes
-    cmp_ok $peak->() - $before, '<', 8 * 8 * 1024, 'for a few MiB each, not a thousand';
+    SKIP: {
+        skip 'a sanitizer keeps what is freed', 1 if $ENV{WEBHOOK_ASAN};
+        cmp_ok $peak->() - $before, '<', 8 * 8 * 1024, 'for a few MiB each, not a thousand';
+    }
 }
 
 # ---- what the signature covers ----

@@ -290,7 +290,10 @@ is result(sent('/regex', json_encode({ x => 'a' x 5000 . '!' }))), '422 regex-li
         $_->close for @conn;
     }
     # a tree of objects made of the first shape takes 80 MiB each
-    cmp_ok $peak->() - $before, '<', 16 * 10 * 1024, 'no request takes more than ten times its size';
+    SKIP: {
+        skip 'a sanitizer keeps what is freed', 1 if $ENV{WEBHOOK_ASAN};
+        cmp_ok $peak->() - $before, '<', 16 * 10 * 1024, 'no request takes more than ten times its size';
+    }
 }
 
 # ---- options ----

@@ -15,7 +15,6 @@
 
 #include "core/log.h"
 #include "core/units.h"
-#include "dispatch/crash.h"
 
 #define FETCHES_OPEN 4
 #define LOOK_EVERY apr_time_from_sec(1)
@@ -180,7 +179,6 @@ static void keep(wh_fetcher *f, const job *j, const wh_http_answer *a, apr_time_
         e.refresh = now + age / 5 * 4;
         e.until = now + age + WH_KEYS_STALE;
     }
-    WH_CRASH("before-key");
     if ((rv = wh_key_save(f->conf->dir, WH_KEY_THERE, &e, j->pool)) != APR_SUCCESS) {
         failed(f, j, "file-write", "the key cache cannot be written to", 0, 0);
         wh_log(WH_LOG_ERROR, rv, "WH0682: the key cache %s cannot be written to", f->conf->dir);
@@ -190,7 +188,6 @@ static void keep(wh_fetcher *f, const job *j, const wh_http_answer *a, apr_time_
         set->last = now;
         set->next = e.refresh;
     }
-    WH_CRASH("after-key");
     wh_key_drop(f->conf->dir, j->kind, j->url, WH_KEY_FAILED, j->pool);
     wh_key_drop(f->conf->dir, j->kind, j->url, WH_KEY_WANTED, j->pool);
     wh_log(WH_LOG_INFO, 0, "WH0683: %s %s was fetched from %s: %" APR_SIZE_T_FMT " bytes%s%s", wh_key_kind_name(j->kind), j->url, a->address,
@@ -268,7 +265,6 @@ static void begin(wh_fetcher *f, wh_key_kind kind, const char *url, const char *
     j->next = f->jobs;
     f->jobs = j;
     f->open++;
-    WH_CRASH("fetching");
 }
 
 static int take_token(wh_fetcher *f)

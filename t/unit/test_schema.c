@@ -234,7 +234,7 @@ static void test_files(void)
     wh_schema_opts opts = {.maps = maps};
     const wh_schema *schema = NULL;
     const char *failed, *main_file = apr_pstrcat(pool, folder, "/main.json", NULL);
-    static const char *const out[] = {"https://example.org/s/../x", "https://example.org/s/%2e%2e/x", "https://example.org/s/..%2fx",
+    static const char *const out[] = {"https://example.org/s/../x", "https://example.org/s/deep/%2e%2e/types.json", "https://example.org/s/deep/..%2ftypes.json",
                                       "https://example.org/s/a%00b", "https://example.org/s/none", "https://example.org/sx",
                                       "https://example.org/s/main.json?x"};
     size_t i;
@@ -256,7 +256,7 @@ static void test_files(void)
     ok(judged(schema, "{\"c\":1}").verdict == WH_SCHEMA_INVALID, "a prefix ends at a segment");
     for (i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
         failed = wh_schema_compile_text(&schema, slice(apr_psprintf(pool, "{\"$ref\":\"%s\"}", out[i])), "s", NULL, &opts, pool, pool);
-        ok(failed && !strncmp(failed, "s#/$ref: refers to ", 19), "%s: %s", out[i], failed ? failed : "(compiled)");
+        ok(failed && !strncmp(failed, "s#/$ref: refers to ", 19) && !strstr(failed, "types.json "), "%s: %s", out[i], failed ? failed : "(compiled)");
     }
     failed = wh_schema_compile(&schema, apr_pstrcat(pool, folder, "/none.json", NULL), NULL, pool, pool);
     ok(failed && strstr(failed, "/none.json: cannot be opened"), "no such file: %s", failed ? failed : "");

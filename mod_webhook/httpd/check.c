@@ -601,7 +601,7 @@ int wh_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     k.g = g;
     k.pconf = pconf;
     k.ptemp = ptemp;
-    k.dumping = mode == AP_SQ_RM_CONFIG_DUMP || ap_exists_config_define("DUMP_WEBHOOK");
+    k.dumping = mode == AP_SQ_RM_CONFIG_DUMP || ap_exists_config_define("DUMP_WEBHOOK") || ap_exists_config_define("WEBHOOK_ROUTE");
     k.testing = mode == AP_SQ_RM_CONFIG_TEST && !k.dumping;
     k.real = mode == AP_SQ_RM_NORMAL && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
 

@@ -289,6 +289,11 @@ int wh_check_say_notes(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 /** test_config hook: -D DUMP_WEBHOOK prints the effective configuration as JSON without secrets; the format is described in dump.c. */
 void wh_dump_config(apr_pool_t *pconf, server_rec *s);
 
+/* ---- rehearse.c ---- */
+/** test_config hook: -D WEBHOOK_ROUTE tries the rules of an endpoint on a request that is read from standard input; the formats are
+ *  described in rehearse.c. */
+void wh_rehearse(apr_pool_t *pconf, server_rec *s);
+
 /* ---- secret.c ---- */
 /**
  * Read what a WebhookSecret says into spec->secret (not prepared) and spec->live.

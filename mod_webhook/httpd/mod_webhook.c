@@ -53,9 +53,10 @@ static void register_hooks(apr_pool_t *p)
 
     register_providers(p);
 
-    /* configuration: check.c, dump.c */
+    /* configuration: check.c, dump.c, rehearse.c */
     ap_hook_check_config(wh_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_test_config(wh_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(wh_rehearse, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_open_logs(wh_check_say_notes, NULL, NULL, APR_HOOK_LAST);
 
     /* processes: daemon.c. First, before mod_ssl reads private keys and before any thread. */

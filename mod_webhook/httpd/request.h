@@ -102,6 +102,10 @@ wh_req *wh_req_get(request_rec *r);
 wh_req *wh_req_find(const request_rec *r);
 /** The gates before the body (memoised). @return OK or an HTTP status (wq->reason set). */
 int wh_req_screen(wh_req *wq);
+/** The record of a request under these settings, which nobody else has yet: for wh_req_get() and for rehearsals. */
+wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf);
+/** Of the gates before the body those that every scheme has: method, media type, length. @return as wh_req_screen() */
+int wh_req_screen_form(wh_req *wq);
 /** Verify once (memoised): screens, reads the body. @return OK or an HTTP status (wq->reason set). */
 int wh_req_verify(wh_req *wq);
 /** Whether the request is known to be its sender's: accepted, by a scheme that verifies, and not merely let pass. */

@@ -21,7 +21,7 @@ mkdir "$base/log";
 chmod 0777, "$base/log";
 spew("$base/$_.key", "secret-of-$_-for-tests", 0600) for qw(github stripe slack shopify);
 spew("$base/push.schema.json", json_encode({ type => 'object', required => ['ref', 'commits'], properties => { ref => { type => 'string' } } }));
-spew("$base/deploy", "#!/bin/sh\necho \"\$WEBHOOK_EVENT \$(cat | wc -c)\" >>$base/log/deployed\n", 0755);
+spew("$base/deploy", "#!/bin/sh\necho \"\$WEBHOOK_EVENT \$# \$1 <\$2> <\$3> \$(cat | wc -c)\" >>$base/log/deployed\n", 0755);
 my $srv = WebhookTest::Server->new(name => 'six', conf => $conf)->start;
 
 my $n = 0;
@@ -46,8 +46,8 @@ sub sent {
 
 # ---- a push to main that touches the README ----
 my @push = ('--event', 'push');
-is sent('/hooks/github', { ref => 'refs/heads/main', commits => [{ modified => ['a', 'README.md'], added => [] }] }, @push), 'deploy', 'deploy: modified';
-is sent('/hooks/github', { ref => 'refs/heads/main', deleted => \0, commits => [{}, { added => ['README.md'] }] }, @push), 'deploy', 'deploy: added';
+is sent('/hooks/github', { ref => 'refs/heads/main', after => 'abc', repository => { full_name => 'o/r;id' }, commits => [{ modified => ['a', 'README.md'], added => [] }] }, @push), 'deploy', 'deploy: modified';
+is sent('/hooks/github', { ref => 'refs/heads/main', deleted => \0, after => 'def', repository => { full_name => 'o/r' }, commits => [{}, { added => ['README.md'] }] }, @push), 'deploy', 'deploy: added';
 is sent('/hooks/github', { ref => 'refs/heads/main', commits => [{ modified => ['README'] }] }, @push), 'unrouted', 'deploy: another file';
 is sent('/hooks/github', { ref => 'refs/heads/dev', commits => [{ modified => ['README.md'] }] }, @push), 'unrouted', 'deploy: another branch';
 is sent('/hooks/github', { ref => 'refs/heads/main', deleted => \1, commits => [{ modified => ['README.md'] }] }, @push), 'unrouted', 'deploy: deleted';
@@ -55,14 +55,16 @@ is sent('/hooks/github', { ref => 'refs/heads/main', commits => [{ modified => [
 like sent('/hooks/github', { ref => 1, commits => [] }, @push), qr/^422 .*"pointer"/, 'deploy: a payload that is not what its schema says';
 is sent('/hooks/github', { zen => 'x' }, '--event', 'ping'), 'unrouted', 'deploy: the schema is that of pushes';
 wait_for { (() = lines("$base/log/deployed")) == 2 } 30, 'the program ran twice';
-like +(lines("$base/log/deployed"))[0], qr/^push \d{2,}$/, 'with the payload and the event';
+is scalar(grep { /^push 3 -- <abc> <o\/r;id> \d{2,}$/ } lines("$base/log/deployed")), 1, 'with the payload, the event, and an argument for each value';
 
 # ---- payments ----
 is sent('/hooks/stripe', { id => 'evt_1', type => 'payment_intent.succeeded', livemode => \1 }), 'billing', 'payments: succeeded';
 is sent('/hooks/stripe', { id => 'evt_2', type => 'payment_intent.payment_failed', livemode => \1 }), 'billing', 'payments: failed';
 is sent('/hooks/stripe', { id => 'evt_3', type => 'payment_intent.created', livemode => \1 }), 'unrouted', 'payments: another type';
 is sent('/hooks/stripe', { id => 'evt_4', type => 'payment_intent.succeeded', livemode => \0 }), 'unrouted', 'payments: not live';
-wait_for { (() = grep { $_->{path} eq '/stripe' } $up->requests) == 2 } 30, 'the API got both';
+wait_for { (() = grep { $_->{path} =~ m{^/stripe} } $up->requests) == 2 } 30, 'the API got both';
+is_deeply [sort map { "$_->{path} $_->{headers}{'idempotency-key'}" } grep { $_->{path} =~ m{^/stripe} } $up->requests],
+    ['/stripe?type=payment_intent.payment_failed evt_2', '/stripe?type=payment_intent.succeeded evt_1'], 'with the type in the URL and the event as the key';
 
 # ---- Slack ----
 like sent('/hooks/slack', { type => 'url_verification', challenge => 'ch4ll3ng3' }), qr/^200 .*ch4ll3ng3/, 'slack: the challenge comes back';
@@ -84,9 +86,16 @@ is sent('/hooks/shopify', { total_price => '2000.00', currency => 'USD' }, '--ev
 is sent('/hooks/shopify', { currency => 'USD' }, @order), 'unrouted', 'orders: no price';
 
 # ---- two receivers ----
-is sent('/hooks/github-all', { ref => 'x' }, @push), 'ci chat', 'fan-out: both';
+my $both = { ref => 'x', after => 'abc', repository => { full_name => 'o/"r"' } };
+is sent('/hooks/github-all', $both, @push), 'ci chat', 'fan-out: both';
 is sent('/hooks/github-all', { ref => 'x' }, '--event', 'fork'), 'ci', 'fan-out: one';
 wait_for { (() = grep { $_->{path} eq '/hook' } $up->requests) == 2 && (() = grep { $_->{path} eq '/post' } $up->requests) == 1 } 30, 'they got theirs';
+{
+    my ($first) = grep { $_->{path} eq '/hook' } $up->requests;
+    my ($second) = grep { $_->{path} eq '/post' } $up->requests;
+    is $first->{body}, json_encode($both), 'the first as it came';
+    is_deeply json_decode($second->{body}), { repo => 'o/"r"', sha => 'abc' }, 'the second in its own shape';
+}
 
 # ---- bots ----
 my $people = "file:$base/log/people.jsonl";

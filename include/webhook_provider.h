@@ -224,6 +224,7 @@ typedef struct webhook_accept {
                                            job and given back with each lease; opaque to the store. data NULL: that handler has none.
                                            With REQUEUED they take the place of what the requeued jobs had */
     const char *kept_as;              /**< "unrouted" or "dropped" when handler_count is 0 */
+    const char *why;                  /**< what made it so, for people: the rule that dropped it; NULL */
     const unsigned char *dedupe_key;  /**< 32 bytes (SHA-256 of the idempotency key), NULL: no deduplication */
     apr_interval_time_t dedupe_window;
     /* answers */
@@ -316,6 +317,7 @@ typedef struct webhook_job_row {
 typedef struct webhook_row {
     webhook_delivery delivery;
     const char *state;  /**< unrouted, dropped, or over its jobs: dead if any is dead, else leased, retry, queued, else done */
+    const char *why;    /**< why no handler got it when it was accepted (webhook_accept.why); NULL */
     int duplicates;     /**< copies answered with this id */
     const apr_array_header_t *jobs; /**< webhook_job_row; NULL unless asked for */
 } webhook_row;

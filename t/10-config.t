@@ -64,7 +64,13 @@ good 'no directive of ours at all', '';
 good 'a handler that nothing uses', handler('WebhookSend file out/x.jsonl');
 good 'a relative directory of files', handler('WebhookSend file out/raw/ format=raw');
 good 'inline handlers of every kind', section(join "\n", map { "WebhookDeliver $_" } 'file:out/x.jsonl', 'pipe:/bin/true',
-    'upstream:https://a.invalid/x', 'https://b.invalid/', 'http://127.0.0.1:1/', 'drop');
+    'upstream:https://a.invalid/x', 'https://b.invalid/', 'http://127.0.0.1:1/');
+good 'everything is dropped', section('WebhookDrop');
+good 'what is dropped, what is delivered, and what is left', section(<<'EOT');
+WebhookDrop    "webhook_json('/sender/type') == 'Bot'"
+WebhookDeliver https://a.invalid/ "%{WEBHOOK_EVENT} == 'push'"
+WebhookDeliver file:out/rest.jsonl default
+EOT
 good 'a gate without a store', "WebhookStore none\n" . section('WebhookGate On');
 good 'a secret in a variable of the environment', section('') =~ s/file:good.key/env:PATH/r;
 good 'a program that prints the secret is only looked at', section('') =~ s{file:good.key}{"exec:\@DIR\@/script word"}r;
@@ -238,6 +244,13 @@ bad 'a handler without words', section('WebhookDeliver ""'), 4, 'takes 1-2 argum
 bad 'a broken expression', section(q{WebhookDeliver file:x "%{REQUEST_URI} == "}), 4, 'cannot parse expression', 'syntax error';
 bad 'an unknown function', section(q{WebhookDeliver file:x "webhook_jsn('/a') == 'b'"}), 4, 'cannot parse expression', 'webhook_jsn';
 bad 'a function that reads files', section(q{WebhookDeliver file:x "file('/etc/passwd') != ''"}), 4, 'cannot parse expression';
+bad 'what drops is no handler', section('WebhookDeliver drop'), 4, '"drop" is no handler', 'WebhookDrop [expression]';
+bad 'a broken expression of what is dropped', section(q{WebhookDrop "webhook_json('ref') == 'x'"}), 4, 'cannot parse expression', "must begin with '/'";
+bad 'dropping with an empty expression', section('WebhookDrop ""'), 4, 'takes one expression';
+bad 'dropping with an expression without quotes', section(q{WebhookDrop %{WEBHOOK_EVENT} == 'push'}), 4, 'takes one expression';
+bad 'delivering what is all dropped', section("WebhookDrop\nWebhookDeliver file:x"), 5, 'never counts', qr/WebhookDrop at .*:\d+ has no expression/;
+bad 'a default that nothing is left for', section("WebhookDeliver file:x\nWebhookDeliver file:y default"), 5, 'never counts', 'always matches';
+bad 'dropping from a gate', section("WebhookGate On\nWebhookDrop"), 1, 'WebhookDrop and WebhookGate On exclude each other';
 bad 'delivering from a gate', section("WebhookGate On\nWebhookDeliver file:x"), 1, 'exclude each other';
 bad 'delivering from a gate, in an endpoint', $endpoint =~ s/<\/W/WebhookGate On\nWebhookDeliver file:x\n<\/W/r, 1, 'exclude each other';
 bad 'delivering below a gate', section('WebhookGate On') . "<Location /h/i>\nWebhookDeliver file:x\n</Location>", 6, 'exclude each other';
@@ -347,7 +360,8 @@ WebhookSecret id=a file:closed.key
 WebhookSecret id=b $CANARY
 WebhookSecret id=c until=2030-01-01T00:00:00Z "exec:\@DIR\@/script $CANARY"
 WebhookDeliver api "req('X-Kind') == 'a'"
-WebhookDeliver drop
+WebhookDeliver api default
+WebhookDrop "req('X-Kind') == 'b'"
 </WebhookEndpoint>
 <WebhookEndpoint idle>
 WebhookVerify none
@@ -382,7 +396,9 @@ is $one->{scheme}, 'hmac', 'its scheme';
 is_deeply $one->{options}, ['header=X-Sig', 'prefix=v1='], 'the scheme\'s options';
 is_deeply [map { "$_->{id} $_->{spec}" } @{ $one->{secrets} }], ["a file:$dir/closed.key", 'b inline', "c exec:$dir/script"],
     'where secrets are, though one is unreadable here';
-is_deeply [map { $_->{handler} . ' ' . ($_->{expr} // '-') } @{ $one->{rules} }], [q{api req('X-Kind') == 'a'}, 'drop -'], 'its rules';
+is_deeply [map { $_->{handler} . ' ' . ($_->{expr} // '-') . ($_->{default} ? ' default' : '') } @{ $one->{rules} }],
+    [q{api req('X-Kind') == 'a'}, 'api - default'], 'its rules';
+is_deeply [map { $_->{expr} } @{ $one->{drops} }], [q{req('X-Kind') == 'b'}], 'what it drops';
 is $one->{body_limit}, 4096, 'its own limit';
 is $two->{body_limit}, 1048576, 'the default limit elsewhere';
 is_deeply $two->{urls}, ['https://secure.example.org/two'], 'a virtual host on port 443 is https';
@@ -404,7 +420,7 @@ SKIP: {
 
 # ---- .htaccess ----
 
-my %words = (WebhookVerify => 'none', WebhookSecret => 'file:x', WebhookDeliver => 'file:x', WebhookRoute => 'all', WebhookGate => 'Off',
+my %words = (WebhookVerify => 'none', WebhookSecret => 'file:x', WebhookDeliver => 'file:x', WebhookDrop => "'a' == 'b'", WebhookRoute => 'all', WebhookGate => 'Off',
     WebhookUse => 'x', WebhookName => 'x', WebhookMethods => 'POST', WebhookContentTypes => '*', WebhookBodyLimit => '1G', WebhookBodyTimeout => '1h',
     WebhookAnswer => '200', WebhookDuplicates => 'off', WebhookStore => 'none', WebhookBodyMemory => '1M', WebhookLog => 'x',
     WebhookDrainTimeout => '1h', WebhookSend => 'file x', WebhookRetry => 'first=1s',

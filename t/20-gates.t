@@ -12,25 +12,25 @@ my $srv = WebhookTest::Server->new(name => 'gates', conf => <<'EOF');
     WebhookSecret file:@DIR@/secret
     WebhookContentTypes application/json +json
     WebhookBodyLimit 2K
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/open">
     SetHandler webhook
     WebhookVerify none
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/put">
     SetHandler webhook
     WebhookVerify none
     WebhookMethods PUT DELETE
     WebhookContentTypes text/* application/xml
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/any">
     SetHandler webhook
     WebhookVerify none
     WebhookContentTypes *
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/nothing">
     SetHandler webhook

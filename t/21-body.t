@@ -14,20 +14,20 @@ WebhookBodyMemory 16K
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
     WebhookBodyLimit 4M
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/slow">
     SetHandler    webhook
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
     WebhookBodyTimeout 1s
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/core">
     SetHandler    webhook
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
-    WebhookDeliver drop
+    WebhookDrop
     LimitRequestBody 1000
 </Location>
 EOF

@@ -18,7 +18,7 @@ ExtendedStatus On
     WebhookSecret file:@DIR@/secret
     WebhookBodyLimit 1K
     WebhookBodyTimeout 1s
-    WebhookDeliver drop
+    WebhookDrop
 </WebhookEndpoint>
 <Location "/hook">
     SetHandler webhook
@@ -37,13 +37,13 @@ ExtendedStatus On
 <Location "/broken-rule">
     SetHandler webhook
     WebhookUse main
-    WebhookDeliver drop "webhook_json('no-slash-' . %{WEBHOOK_EVENT}) == 'x'"
+    WebhookDrop "webhook_json('no-slash-' . %{WEBHOOK_EVENT}) == 'x'"
 </Location>
 <Location "/json-rule">
     SetHandler webhook
     WebhookUse main
     WebhookBodyLimit 1M
-    WebhookDeliver drop "webhook_json('/ref') == 'x'"
+    WebhookDrop "webhook_json('/ref') == 'x'"
 </Location>
 <Location "/text">
     SetHandler webhook
@@ -84,7 +84,7 @@ spew($srv->path('out/401.cgi'), <<'CGI', 0755);
 #!/bin/sh
 printf 'Content-Type: text/plain\r\n\r\nreason=%s redirect=%s\n' "$WEBHOOK_REASON" "$REDIRECT_WEBHOOK_REASON"
 CGI
-announce(qr/AH01630: client denied/, qr/Evaluation of expression from .* failed: webhook_json/, qr/WH0301: .*expression of WebhookDeliver drop failed/, qr{AH00036|AH00132|AH01215|AH00128});
+announce(qr/AH01630: client denied/, qr/Evaluation of expression from .* failed: webhook_json/, qr/WH0301: .*rule failed: WebhookDrop /, qr{AH00036|AH00132|AH01215|AH00128});
 $srv->start;
 
 my $body = github_push(canary => 'canary-payload-77aa');

@@ -48,7 +48,7 @@ WebhookLog "@DIR@/deliveries.jsonl"
     SetHandler webhook
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
-    WebhookDeliver drop "%{WEBHOOK_EVENT} == 'ping'"
+    WebhookDrop "%{WEBHOOK_EVENT} == 'ping'"
     WebhookDeliver two
 </Location>
 <Location "/reject">

@@ -22,7 +22,7 @@ WebhookBodyMemory 16K
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
     WebhookBodyTimeout 1s
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/gate">
     WebhookVerify github

@@ -19,7 +19,7 @@ ScriptAlias "/gate" "@DIR@/out/echo.cgi"
     WebhookName dropbox
     WebhookVerify dropbox
     WebhookSecret file:@DIR@/secret
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/gate">
     WebhookVerify dropbox
@@ -30,13 +30,13 @@ ScriptAlias "/gate" "@DIR@/out/echo.cgi"
     SetHandler webhook
     WebhookVerify slack
     WebhookSecret file:@DIR@/secret
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/xero">
     SetHandler webhook
     WebhookVerify xero
     WebhookSecret file:@DIR@/secret
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 EOF
 my $secret = 'handshake-secret';

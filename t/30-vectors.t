@@ -100,7 +100,7 @@ sub fresh_endpoints {
                 : $coding eq 'base64' ? MIME::Base64::encode($bytes, '') : ($option{signature} // '') =~ /basic/ ? 'user:pass word' : $bytes =~ tr/!-~/a-z/r), 0600);
         }
         $conf .= "<Location \"/fresh/$name\">\n    SetHandler webhook\n    WebhookName fresh-$name\n    WebhookVerify $name "
-            . join(' ', map { WebhookTest::Vectors::quoted($_) } @more) . "\n    WebhookSecret file:$verify\n    WebhookDeliver drop\n</Location>\n";
+            . join(' ', map { WebhookTest::Vectors::quoted($_) } @more) . "\n    WebhookSecret file:$verify\n    WebhookDrop\n</Location>\n";
         push @list, { name => $name, scheme => $scheme, options => \@more, key => $sign, path => "/fresh/$name" };
     }
     return ($conf, @list);

@@ -31,7 +31,7 @@ for my $name (sort keys %block) {
     my $text = $block{$name};
     if ($text !~ /WebhookSecret/) {
         # keys that live elsewhere: here as a file, what leads there is looked at on its own
-        $fetched .= $text =~ s{</Location>}{    WebhookDeliver drop\n</Location>}r;
+        $fetched .= $text =~ s{</Location>}{    WebhookDrop\n</Location>}r;
         $text =~ s/ (?:jwks|demand)=\S+//g;
         $text =~ s{</Location>}{'    WebhookSecret ' . (defined $secrets->[0][0] ? 'id=x ' : '') . "file:/etc/apache2/webhook/$name.key\n</Location>"}e;
     }
@@ -55,7 +55,7 @@ for my $name (sort keys %block) {
     $text =~ s{ url=\S+}{ WebhookTest::Vectors::quoted("url=$record->{url}") =~ s/^/ /r }e;
     @$record{qw(target address)} = ("/$name$path$query", '127.0.0.1');
     $text =~ s{pending-secret=\S+}{pending-secret=$dir/$name.pending};
-    $conf .= $text =~ s{</Location>}{    WebhookDeliver drop\n</Location>}r;
+    $conf .= $text =~ s{</Location>}{    WebhookDrop\n</Location>}r;
 }
 my $srv = WebhookTest::Server->new(name => 'providers', preload => build_file('modules/shim_clock.so'), env => { WEBHOOK_CLOCK => $clock }, conf => $conf);
 cmp_ok scalar(() = $fetched =~ /<Location/g), '>=', 3, 'some fetch their keys';

@@ -10,10 +10,10 @@ announce(qr/WH0680/, qr/ssl:(?:warn|error)/, qr/AH\d+:.*(?:proxy|SSL)/, qr/proxy
 my $net = WebhookTest::Elsewhere->new;
 my $url = 'https://keys.example.test/jwks.json';
 sub endpoint { my ($path, $verify, @more) = @_; return join "\n", "<Location \"/$path\">", 'SetHandler webhook', "WebhookName $path", "WebhookVerify $verify", @more, "</Location>\n" }
-my $conf = $net->fetch . endpoint('jwt', "jwt header=Authorization \"prefix=Bearer \" algorithm=RS256 claim=exp jwks=$url", 'WebhookDeliver drop')
-    . endpoint('pubsub', "google-pubsub audience=https://me.example/push email=push\@example.test jwks=$url", 'WebhookDeliver drop')
+my $conf = $net->fetch . endpoint('jwt', "jwt header=Authorization \"prefix=Bearer \" algorithm=RS256 claim=exp jwks=$url", 'WebhookDrop')
+    . endpoint('pubsub', "google-pubsub audience=https://me.example/push email=push\@example.test jwks=$url", 'WebhookDrop')
     . endpoint('both', "jwt header=Authorization \"prefix=Bearer \" algorithm=RS256 claim=exp jwks=https://keys.example.test/jwks-missing-hang",
-        'WebhookSecret id=pem file:@DIR@/own.pem', 'WebhookDeliver drop');
+        'WebhookSecret id=pem file:@DIR@/own.pem', 'WebhookDrop');
 my $srv = WebhookTest::Server->new(name => 'sets', conf => $conf, loglevel => 'warn webhook:trace2');
 my $dir = $srv->path('state', 'keys');
 $net->rotate('own');
@@ -173,7 +173,7 @@ for (['allow=10.0.0.1/8', qr/bits set behind its prefix/], ['allow=localhost', q
     isnt $rc, 0, "refused: WebhookFetch $_->[0]";
     like $out, $_->[1], 'with the reason';
 }
-my ($rc, $out) = WebhookTest::Server->new(name => 'right', conf => "WebhookFetch plain=on allow=127.0.0.1,::1\n" . endpoint('x', substr("$jwt jwks=http://127.0.0.1/jwks", 14), 'WebhookDeliver drop'))->config_test;
+my ($rc, $out) = WebhookTest::Server->new(name => 'right', conf => "WebhookFetch plain=on allow=127.0.0.1,::1\n" . endpoint('x', substr("$jwt jwks=http://127.0.0.1/jwks", 14), 'WebhookDrop'))->config_test;
 is $rc, 0, "http:// with the switch: $out";
 
 done_testing;

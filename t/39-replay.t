@@ -17,7 +17,7 @@ for (['answer', 'slack'], ['reject', 'slack'], ['off', 'slack'], ['answer', 'hub
     ['answer', 'clickup'], ['answer', 'standard-webhooks'], ['answer', 'github'], ['answer', 'sanity'], ['answer', 'stripe'], ['answer', 'token', 'header=X-Token']) {
     my ($policy, $scheme, @options) = @$_;
     my $file = $scheme eq 'standard-webhooks' ? 'secret64' : 'secret';
-    $conf .= "<Location \"/$policy/$scheme\">\n    SetHandler webhook\n    WebhookVerify $scheme @options\n    WebhookSecret file:\@DIR\@/$file\n    WebhookDuplicates $policy\n    WebhookAnswer 202\n    WebhookDeliver drop\n</Location>\n";
+    $conf .= "<Location \"/$policy/$scheme\">\n    SetHandler webhook\n    WebhookVerify $scheme @options\n    WebhookSecret file:\@DIR\@/$file\n    WebhookDuplicates $policy\n    WebhookAnswer 202\n    WebhookDrop\n</Location>\n";
 }
 my $srv = WebhookTest::Server->new(name => 'replay', preload => build_file('modules/shim_clock.so'), env => { WEBHOOK_CLOCK => $clock },
     conf => qq(WebhookStore "sqlite:\@DIR\@/state/queue.db" done=1000w\n) . $conf);

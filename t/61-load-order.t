@@ -14,7 +14,7 @@ WebhookStore "sqlite:\@DIR\@/state/queue.db"
 <WebhookEndpoint main>
     WebhookVerify  github
     WebhookSecret  file:\@DIR\@/secret
-    WebhookDeliver drop
+    WebhookDrop
 </WebhookEndpoint>
 <WebhookEndpoint gated>
     WebhookVerify github

@@ -38,7 +38,7 @@ WebhookLog "\@DIR\@/deliveries.jsonl" headers body=1K
 <Location "/drop">
     SetHandler webhook
     WebhookUse main
-    WebhookDeliver drop
+    WebhookDrop
 </Location>
 <Location "/gate">
     WebhookUse main

@@ -55,7 +55,7 @@ typedef struct entry {
     const char *first_id;
     const char *const *handlers;
     int handler_count;
-    const char *kept_as;
+    const char *kept_as, *why;
     /* attempts */
     const webhook_lease *lease;
     const webhook_settlement *s;
@@ -217,6 +217,7 @@ static void compose(line *l, const entry *e, int cut, apr_pool_t *scratch)
     if (e->handlers && e->handler_count)
         put_handlers(l, e);
     put_text(l, "kept_as", e->kept_as);
+    put_text(l, "why", e->why);
     put_text(l, "invalid", l->log->invalid);
     if (e->first_id && d->id && strcmp(e->first_id, d->id))
         put_text(l, "first_id", e->first_id);
@@ -319,7 +320,8 @@ static int is_off(const wh_delivery_log *log)
 }
 
 void wh_dlog_accepted(const wh_delivery_log *log, const webhook_delivery *d, webhook_accept_outcome outcome, const char *first_id,
-                      const char *const *handlers, int handler_count, const char *kept_as, int status, apr_pool_t *scratch)
+                      const char *const *handlers, int handler_count, const char *kept_as, const char *why,
+                      int status, apr_pool_t *scratch)
 {
     entry e = { 0 };
 
@@ -335,6 +337,7 @@ void wh_dlog_accepted(const wh_delivery_log *log, const webhook_delivery *d, web
     e.handlers = handlers;
     e.handler_count = handler_count;
     e.kept_as = handler_count ? NULL : kept_as;
+    e.why = handler_count ? NULL : why;
     e.reason = log->unenforced;
     log_entry(log, &e, scratch);
 }

@@ -28,9 +28,10 @@ typedef struct wh_delivery_log {
     const char *invalid; /* of this request: what WebhookValidate reported and let pass; NULL */
 } wh_delivery_log;
 
-/** accepted and duplicate: the delivery, where it goes and what was answered. */
+/** accepted and duplicate: the delivery, where it goes, or as what it is kept and why, and what was answered. */
 void wh_dlog_accepted(const wh_delivery_log *log, const webhook_delivery *d, webhook_accept_outcome outcome, const char *first_id,
-                      const char *const *handlers, int handler_count, const char *kept_as, int status, apr_pool_t *scratch);
+                      const char *const *handlers, int handler_count, const char *kept_as, const char *why,
+                      int status, apr_pool_t *scratch);
 
 /** refused: d carries what is known (id, endpoint, remote_addr, method, uri, headers, body_len); body bytes are never logged. */
 void wh_dlog_refused(const wh_delivery_log *log, const webhook_delivery *d, int status, const char *reason, const char *detail,

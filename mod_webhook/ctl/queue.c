@@ -132,6 +132,7 @@ static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool
     }
     b.data[--b.len] = '\0'; /* the closing brace */
     wh_json_put_member(&b, "state", row->state);
+    wh_json_put_member(&b, "why", row->why);
     wh_json_put_member_int(&b, "duplicates", row->duplicates);
     if (row->jobs) {
         wh_json_put_name(&b, "jobs");
@@ -357,6 +358,11 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     wh_format_time(when, row->delivery.received);
     printf("delivery %s: %s\n", row->delivery.id, row->state);
+    if (row->why) {
+        printf("  because ");
+        print_text(row->why);
+        putchar('\n');
+    }
     printf("  endpoint ");
     print_text(row->delivery.endpoint);
     printf(" (%s%s%s%s)\n  received %s from ", row->delivery.scheme, row->delivery.verified ? ", verified" : ", not verified",

@@ -105,8 +105,7 @@ const char *wh_ctl_read(webhook_slice *out, const char *path, apr_pool_t *p)
     return err ? apr_psprintf(p, "%s %s", path, err) : NULL;
 }
 
-/* Run the server's configuration test and take what it prints. Its own words go to our standard error when it fails. */
-static const char *run_httpd(webhook_slice *out, wh_ctl *ctl)
+const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define, apr_file_t *input)
 {
     static const char *const usual[] = {"apachectl", "apache2ctl", "httpd", "apache2", NULL};
     apr_pool_t *p = ctl->pool;
@@ -123,6 +122,9 @@ static const char *run_httpd(webhook_slice *out, wh_ctl *ctl)
     for (i = 0; rv != APR_SUCCESS && (ctl->httpd ? i == 0 : usual[i] != NULL); i++) {
         apr_procattr_create(&attr, p);
         apr_procattr_io_set(attr, APR_NO_PIPE, APR_FULL_BLOCK, APR_FULL_BLOCK);
+        if (input) {
+            apr_procattr_child_in_set(attr, input, NULL);
+        }
         apr_procattr_cmdtype_set(attr, APR_PROGRAM_PATH);
         apr_procattr_error_check_set(attr, 1);
         argv[0] = ctl->httpd ? ctl->httpd : usual[i];
@@ -131,7 +133,7 @@ static const char *run_httpd(webhook_slice *out, wh_ctl *ctl)
         }
         argv[n + 1] = "-t";
         argv[n + 2] = "-D";
-        argv[n + 3] = "DUMP_WEBHOOK";
+        argv[n + 3] = define;
         argv[n + 4] = NULL;
         rv = apr_proc_create(&proc, argv[0], argv, NULL, attr, p);
     }
@@ -146,6 +148,10 @@ static const char *run_httpd(webhook_slice *out, wh_ctl *ctl)
     apr_proc_wait(&proc, &code, &why, APR_WAIT);
     if (err) {
         return apr_psprintf(p, "the output of %s %s", argv[0], err);
+    }
+    if (why & APR_PROC_SIGNAL) {
+        fwrite(words.data, 1, words.len, stderr);
+        return apr_psprintf(p, "%s -t was ended by signal %d", argv[0], code);
     }
     if (code != 0) {
         fwrite(words.data, 1, words.len, stderr);
@@ -163,7 +169,7 @@ struct wh_json *wh_ctl_dump(wh_ctl *ctl)
     if (ctl->dump) {
         return ctl->dump;
     }
-    err = ctl->dump_file ? wh_ctl_read(&text, ctl->dump_file, ctl->pool) : run_httpd(&text, ctl);
+    err = ctl->dump_file ? wh_ctl_read(&text, ctl->dump_file, ctl->pool) : wh_ctl_run_httpd(&text, ctl, "DUMP_WEBHOOK", NULL);
     if (err) {
         wh_ctl_error(ctl, "%s", err);
         return NULL;

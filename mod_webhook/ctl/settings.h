@@ -6,6 +6,7 @@
 #ifndef WH_CTL_SETTINGS_H
 #define WH_CTL_SETTINGS_H
 
+#include <apr_file_io.h>
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include "store/store.h"
@@ -43,6 +44,14 @@ int wh_ctl_error(const wh_ctl *ctl, const char *fmt, ...) __attribute__((format(
 /** The parsed dump. @return NULL after an error was printed */
 struct wh_json *wh_ctl_dump(wh_ctl *ctl);
 
+/**
+ * Run the server's configuration test with a define and take what it prints on standard output. Its own words go to our standard error
+ * when it fails.
+ * @param input its standard input, an open file at its beginning; NULL: ours
+ * @return error text
+ */
+const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define, apr_file_t *input);
+
 /** Open the store, having become its owner when root. @param write the caller changes something (the tool still waits for the lock either way)
  *  @return NULL after an error was printed */
 webhook_store *wh_ctl_store(wh_ctl *ctl, const webhook_store_provider **provider);
@@ -74,6 +83,7 @@ void wh_ctl_print(const char *text, apr_size_t len, int lines);
 typedef int wh_ctl_command(wh_ctl *ctl, int argc, const char *const *argv);
 wh_ctl_command wh_ctl_send, wh_ctl_verify, wh_ctl_sign, wh_ctl_schemes;                              /* requests.c */
 wh_ctl_command wh_ctl_list, wh_ctl_show, wh_ctl_replay, wh_ctl_tail, wh_ctl_stats, wh_ctl_check; /* queue.c */
+wh_ctl_command wh_ctl_route;                                                                     /* route.c */
 wh_ctl_command wh_ctl_validate;                                                                  /* validate.c */
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * accept.c: what a verified request becomes: rules choose handlers, the delivery is built and stored durably, and only then is it answered.
+ * accept.c: what a verified request becomes: rules choose handlers (route.c), the delivery is built and stored durably, and only then is it
+ * answered.
  *
  * Idempotency key: SHA-256 over endpoint and sender's id where the scheme signs the id, over endpoint, id and body digest where it does
  * not (GitHub's "Redeliver" repeats the id, and an unsigned id could be forged onto another body). Without a sender's id it is over
@@ -55,60 +56,6 @@ void wh_accept_child_init(apr_pool_t *pchild, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s, "WH0300: store %s cannot be used by this process: %s; endpoints answer 503",
                      g->store_text, res.detail ? res.detail : "no locks");
     }
-}
-
-/* ---- rules ---- */
-
-typedef struct route {
-    apr_array_header_t *handlers; /* const char *, each once */
-    const char *kept_as;          /* when there are none */
-} route;
-
-static void add_handler(route *to, const char *name)
-{
-    int i;
-    for (i = 0; i < to->handlers->nelts; i++) {
-        if (!strcmp(APR_ARRAY_IDX(to->handlers, i, const char *), name)) {
-            return;
-        }
-    }
-    APR_ARRAY_PUSH(to->handlers, const char *) = name;
-}
-
-/* @return OK, or a refusal: no delivery may be lost to an expression that could not be evaluated */
-static int choose_handlers(wh_req *wq, request_rec *r, route *to)
-{
-    const apr_array_header_t *rules = wq->conf->rules;
-    int i;
-
-    to->handlers = apr_array_make(r->pool, rules && rules->nelts ? rules->nelts : 1, sizeof(const char *));
-    to->kept_as = rules && rules->nelts == 0 ? "dropped" : "unrouted";
-    for (i = 0; rules && i < rules->nelts; i++) {
-        const wh_rule *rule = APR_ARRAY_IDX(rules, i, const wh_rule *);
-        if (rule->expr) {
-            const char *err = NULL;
-            int match = ap_expr_exec(r, rule->expr, &err);
-            if (match < 0 || err) {
-                ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "WH0301: endpoint %s: %s:%d: the expression of WebhookDeliver %s failed: %s",
-                              wq->auth->name, rule->file ? rule->file : "?", rule->line, rule->handler, err ? err : "no reason given");
-                return wh_refuse(wq, WH_REFUSAL_EXPRESSION_FAILED, apr_pstrcat(r->pool, "WebhookDeliver ", rule->handler, NULL));
-            }
-            ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0302: endpoint %s: rule at line %d (%s) %s", wq->auth->name, rule->line,
-                          rule->handler, match ? "matches" : "does not match");
-            if (!match) {
-                continue;
-            }
-        }
-        if (!rule->def) {
-            to->kept_as = "dropped"; /* WebhookDeliver drop: what matched before keeps its jobs */
-            break;
-        }
-        add_handler(to, rule->def->name);
-        if (wq->conf->route == WH_ROUTE_FIRST) {
-            break;
-        }
-    }
-    return wh_req_payload_check(wq);
 }
 
 /* ---- the delivery ---- */
@@ -287,10 +234,10 @@ int wh_accept(wh_req *wq, request_rec *r)
     webhook_delivery d = {0};
     webhook_accept item = {0};
     const webhook_slice *shapes;
-    route to;
+    wh_routing to = {0};
     int rc;
 
-    if ((rc = choose_handlers(wq, r, &to)) != OK) {
+    if ((rc = wh_route_choose(wq, r, &to)) != OK) {
         return rc;
     }
     shapes = wh_templates_freeze(wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
@@ -309,8 +256,9 @@ int wh_accept(wh_req *wq, request_rec *r)
     item.delivery = &d;
     item.handler_count = to.handlers->nelts;
     item.handlers = (const char *const *)to.handlers->elts;
-    item.kept_as = item.handler_count ? NULL : to.kept_as;
     item.shapes = shapes;
+    item.kept_as = to.kept_as;
+    item.why = to.why;
     item.dedupe_window = wh_conf_window(wq->conf);
     if (group) {
         wh_group_accept(group, &item, r->pool);
@@ -324,6 +272,9 @@ int wh_accept(wh_req *wq, request_rec *r)
     switch (item.outcome) {
     case WEBHOOK_ACCEPT_STORED:
         count_stored(wq, &item);
+        if (to.kept_as) {
+            apr_table_setn(r->headers_out, "Webhook-Outcome", to.kept_as);
+        }
         break;
     case WEBHOOK_ACCEPT_REQUEUED:
         WH_COUNT(wq->count, duplicates, 1);
@@ -340,9 +291,10 @@ int wh_accept(wh_req *wq, request_rec *r)
         return wh_refuse_result(wq, &item.result);
     }
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
-                  "WH0304: accepted endpoint=%s id=%s outcome=%s event=%s sender-id=%s bytes=%" APR_OFF_T_FMT " jobs=%d", wq->auth->name,
+                  "WH0304: accepted endpoint=%s id=%s outcome=%s event=%s sender-id=%s bytes=%" APR_OFF_T_FMT " jobs=%d%s%s%s%s", wq->auth->name,
                   item.first_id, outcome_names[item.outcome], wq->verdict.event ? wq->verdict.event : "-",
-                  wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->body.len, item.handler_count);
+                  wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->body.len, item.handler_count,
+                  to.kept_as ? " kept as " : "", to.kept_as ? to.kept_as : "", to.why ? ": " : "", to.why ? to.why : "");
     if (g->log.fd >= 0) {
         wh_delivery_log log = g->log;
 
@@ -350,7 +302,7 @@ int wh_accept(wh_req *wq, request_rec *r)
         log.unenforced = wq->unenforced ? wq->reason : NULL;
         log.invalid = wq->invalid;
         wh_dlog_accepted(&log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
-                         wh_conf_answer_status(wq->conf), r->pool);
+                         item.why, wh_conf_answer_status(wq->conf), r->pool);
     }
     return answer(wq, r, item.first_id);
 }

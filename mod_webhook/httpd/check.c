@@ -398,9 +398,6 @@ static void resolve_rule(check *k, const wh_section *section, wh_rule *rule)
     const char *type, *target, *err;
     wh_handler_def *def;
 
-    if (!strcmp(rule->handler, WH_DROP)) {
-        return;
-    }
     def = apr_hash_get(g->handlers_by_name, rule->handler, APR_HASH_KEY_STRING);
     if (!def && split_inline(rule->handler, &type, &target, k->ptemp)) {
         if ((err = wh_conf_define_handler(&def, rule->handler, type, target, options, k->pconf, k->ptemp)) != NULL) {
@@ -414,7 +411,7 @@ static void resolve_rule(check *k, const wh_section *section, wh_rule *rule)
     }
     if (!def) {
         mistake(k, section->server, rule->file, rule->line, "WH0126: ",
-                WH_D_DELIVER ": there is no handler \"%s\" (named ones: %s; or " WH_DROP ", or one written here as TYPE:TARGET with a type of: %s)",
+                WH_D_DELIVER ": there is no handler \"%s\" (named ones: %s; or one written here as TYPE:TARGET with a type of: %s)",
                 rule->handler, handler_names(k), wh_conf_provider_names(WEBHOOK_HANDLER_GROUP, k->ptemp));
         return;
     }
@@ -432,6 +429,44 @@ static void resolve_rules(check *k, const wh_section *section)
 }
 
 /* ---- 4. sections ---- */
+
+static const wh_rule *without_condition(const apr_array_header_t *rules)
+{
+    int i;
+
+    for (i = 0; rules && i < rules->nelts; i++) {
+        const wh_rule *rule = APR_ARRAY_IDX(rules, i, const wh_rule *);
+        if (!rule->expr && !rule->otherwise) {
+            return rule;
+        }
+    }
+    return NULL;
+}
+
+/* Rules that can never count are somebody's mistake, and what was meant to be delivered would not be. */
+static void judge_rules(check *k, const wh_section *section)
+{
+    const wh_dir_conf *c = section->effective;
+    const wh_rule *all = without_condition(c->drops), *rule;
+    int i;
+
+    if (all && c->rules) {
+        rule = APR_ARRAY_IDX(c->rules, 0, const wh_rule *);
+        mistake(k, section->server, rule->file, rule->line, "WH0340: ",
+                WH_D_DELIVER " %s never counts: the " WH_D_DROP " at %s:%d has no expression, so it drops everything", rule->handler, all->file,
+                all->line);
+        return;
+    }
+    all = without_condition(c->rules);
+    for (i = 0; all && i < c->rules->nelts; i++) {
+        rule = APR_ARRAY_IDX(c->rules, i, const wh_rule *);
+        if (rule->otherwise) {
+            mistake(k, section->server, rule->file, rule->line, "WH0341: ",
+                    WH_D_DELIVER " %s default never counts: the rule at %s:%d has no expression, so it always matches", rule->handler, all->file,
+                    all->line);
+        }
+    }
+}
 
 /* SetHandler's value is an expression that only a request could evaluate; the tree has it as written. */
 static int has_handler_webhook(check *k, const wh_section *section)
@@ -486,10 +521,11 @@ static void judge_section(check *k, const wh_section *section, int *stores)
     server_rec *s = section->server;
 
     if (is_endpoint(section)) {
-        if (own->gate == 1 && own->rules) {
-            mistake(k, s, c->file, c->line, "WH0127: ", "endpoint \"%s\": a gate stores nothing, so " WH_D_DELIVER " and " WH_D_GATE
-                    " On exclude each other", c->name);
+        if (own->gate == 1 && (own->rules || own->drops)) {
+            mistake(k, s, c->file, c->line, "WH0127: ", "endpoint \"%s\": a gate stores nothing, so %s and " WH_D_GATE
+                    " On exclude each other", c->name, own->rules ? WH_D_DELIVER : WH_D_DROP);
         }
+        judge_rules(k, section);
         return;
     }
     judge_door(k, section);
@@ -510,19 +546,20 @@ static void judge_section(check *k, const wh_section *section, int *stores)
         return;
     }
     if (eff->gate == 1) {
-        if (own->rules) {
-            mistake(k, s, c->file, c->line, "WH0130: ", "endpoint %s: a gate stores nothing, so " WH_D_DELIVER " and " WH_D_GATE
-                    " On exclude each other", eff->auth->name);
+        if (own->rules || own->drops) {
+            mistake(k, s, c->file, c->line, "WH0130: ", "endpoint %s: a gate stores nothing, so %s and " WH_D_GATE
+                    " On exclude each other", eff->auth->name, own->rules ? WH_D_DELIVER : WH_D_DROP);
         }
         return;
     }
+    judge_rules(k, section);
     *stores = 1;
     if (eff->window != WH_UNSET && eff->duplicates != WH_DUPLICATES_OFF && eff->window < 2 * eff->auth->traits->window) {
         mistake(k, s, c->file, c->line, "WH0421: ", "endpoint %s: " WH_D_DUPLICATES " window=%s is too short: a request of scheme %s stays good "
                 "for %s, and is to be remembered for twice that", eff->auth->name, wh_format_duration(eff->window, k->ptemp),
                 eff->auth->scheme, wh_format_duration(eff->auth->traits->window, k->ptemp));
     }
-    if (k->g->store_none && (eff->rules || has_handler_webhook(k, section))) {
+    if (k->g->store_none && (eff->rules || eff->drops || has_handler_webhook(k, section))) {
         mistake(k, s, c->file, c->line, "WH0131: ", "endpoint %s keeps and delivers what it accepts, but there is " WH_D_STORE
                 " none (" WH_D_STORE " sqlite:PATH, or " WH_D_GATE " On here)", eff->auth->name);
     }
@@ -564,7 +601,7 @@ int wh_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
     k.g = g;
     k.pconf = pconf;
     k.ptemp = ptemp;
-    k.dumping = mode == AP_SQ_RM_CONFIG_DUMP || ap_exists_config_define("DUMP_WEBHOOK");
+    k.dumping = mode == AP_SQ_RM_CONFIG_DUMP || ap_exists_config_define("DUMP_WEBHOOK") || ap_exists_config_define("WEBHOOK_ROUTE");
     k.testing = mode == AP_SQ_RM_CONFIG_TEST && !k.dumping;
     k.real = mode == AP_SQ_RM_NORMAL && ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG;
 

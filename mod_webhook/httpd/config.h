@@ -10,9 +10,9 @@
  *                  until written; defaults are applied by the wh_conf_* getters alone.
  *
  * Merging: plain members: the inner section wins. Whole records (never mixed member by member): `auth` (WebhookVerify with its
- * WebhookSecret lines), `rules` (WebhookDeliver lines), `methods`, `content_types`, `decode`, `validate` (WebhookValidate lines), `answer`. A section with WebhookUse takes what
- * it does not say itself from the named endpoint, before what enclosing sections say: check_config makes that record once (`flat`), and
- * every merge takes it in place of the section.
+ * WebhookSecret lines), `rules` (WebhookDeliver lines), `drops` (WebhookDrop lines), `methods`, `content_types`, `decode`, `validate`
+ * (WebhookValidate lines), `answer`. A section with WebhookUse takes what it does not say itself from the named endpoint, before what
+ * enclosing sections say: check_config makes that record once (`flat`), and every merge takes it in place of the section.
  */
 #ifndef WH_HTTPD_CONFIG_H
 #define WH_HTTPD_CONFIG_H
@@ -35,6 +35,7 @@
 #define WH_D_VERIFY "WebhookVerify"
 #define WH_D_SECRET "WebhookSecret"
 #define WH_D_DELIVER "WebhookDeliver"
+#define WH_D_DROP "WebhookDrop"
 #define WH_D_ROUTE "WebhookRoute"
 #define WH_D_GATE "WebhookGate"
 #define WH_D_USE "WebhookUse"
@@ -62,8 +63,6 @@
 #define WH_D_ENDPOINT "<WebhookEndpoint"
 #define WH_D_HANDLER "<WebhookHandler"
 
-/** WebhookDeliver drop: acknowledge, deliver nowhere further. No handler may have this name. */
-#define WH_DROP "drop"
 
 typedef enum wh_route { WH_ROUTE_ALL = 0, WH_ROUTE_FIRST = 1 } wh_route;
 typedef enum wh_duplicates { WH_DUPLICATES_ANSWER = 0, WH_DUPLICATES_REJECT, WH_DUPLICATES_OFF } wh_duplicates;
@@ -99,11 +98,11 @@ typedef struct wh_auth {
     struct wh_live_secrets *live; /* httpd/secret.c's; NULL when nothing reloads */
 } wh_auth;
 
-/** One WebhookDeliver line. */
+/** One WebhookDeliver or WebhookDrop line. */
 typedef struct wh_rule {
-    const char *handler;        /* name or inline text */
-    const wh_handler_def *def;  /* resolved in check_config; NULL: "drop": the search ends here, what matched before keeps its jobs,
-                                   and with no job the delivery is kept as "dropped" */
+    const char *handler;        /* name or inline text; NULL: WebhookDrop */
+    const wh_handler_def *def;  /* resolved in check_config; NULL: WebhookDrop */
+    int otherwise;              /* "default": counts when no rule without it matched */
     ap_expr_info_t *expr;       /* NULL: always */
     const char *expr_text;      /* as written, NULL */
     const char *file;
@@ -145,7 +144,7 @@ typedef struct wh_tls {
 /*
  * What merges: type, member, unset value. One list makes the declaration, the unset record and the merge, so that none can be forgotten.
  *   auth           WebhookVerify and WebhookSecret
- *   rules          wh_rule *
+ *   rules, drops   wh_rule *: WebhookDeliver, WebhookDrop
  *   methods        const char *
  *   content_types  const char *, lower case, as validate/media.h has them
  *   validate       wh_validation *; empty: off
@@ -158,6 +157,7 @@ typedef struct wh_tls {
 #define WH_DIR_MEMBERS(X)                               \
     X(wh_auth *, auth, NULL)                            \
     X(apr_array_header_t *, rules, NULL)                \
+    X(apr_array_header_t *, drops, NULL)                \
     X(wh_answer *, answer, NULL)                        \
     X(apr_array_header_t *, methods, NULL)              \
     X(apr_array_header_t *, content_types, NULL)        \
@@ -288,6 +288,11 @@ int wh_check_say_notes(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 /* ---- dump.c ---- */
 /** test_config hook: -D DUMP_WEBHOOK prints the effective configuration as JSON without secrets; the format is described in dump.c. */
 void wh_dump_config(apr_pool_t *pconf, server_rec *s);
+
+/* ---- rehearse.c ---- */
+/** test_config hook: -D WEBHOOK_ROUTE tries the rules of an endpoint on a request that is read from standard input; the formats are
+ *  described in rehearse.c. */
+void wh_rehearse(apr_pool_t *pconf, server_rec *s);
 
 /* ---- secret.c ---- */
 /**

@@ -161,8 +161,8 @@ const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg)
     if (err || (err = section_name(cmd, arg, &words.name)) != NULL) {
         return err;
     }
-    if (!strcmp(words.name, WH_DROP)) {
-        return "<WebhookHandler>: \"" WH_DROP "\" is what " WH_D_DELIVER " says to drop deliveries, and cannot be the name of a handler";
+    if (!strcmp(words.name, "drop")) {
+        return "<WebhookHandler>: \"drop\" cannot be the name of a handler: " WH_D_DROP " is what drops deliveries";
     }
     if ((other = apr_hash_get(g->handlers_by_name, words.name, APR_HASH_KEY_STRING)) != NULL) {
         return apr_psprintf(cmd->pool, "<WebhookHandler> \"%s\" is defined twice (first at %s:%d): names of handlers are those of the whole "

@@ -38,11 +38,7 @@ static const ap_directive_t *container_of(const cmd_parms *cmd)
     return NULL;
 }
 
-/*
- * What every per-section setter does first. The first directive of ours in a section puts the section on check_config's list.
- * @return NULL or an error text
- */
-static const char *enter(cmd_parms *cmd, wh_dir_conf *c)
+const char *wh_cmd_enter(cmd_parms *cmd, wh_dir_conf *c)
 {
     const char *err = ap_check_cmd_context(cmd, NOT_IN_HTACCESS | NOT_IN_LIMIT);
     wh_section *section;
@@ -135,11 +131,6 @@ const char *wh_conf_provider_names(const char *group, apr_pool_t *p)
     return apr_array_pstrcat(p, words, '\0');
 }
 
-const char *wh_cmd_enter(cmd_parms *cmd, wh_dir_conf *c)
-{
-    return enter(cmd, c);
-}
-
 /* ---- what makes an endpoint ---- */
 
 int wh_cmd_is_sensitive(const char *name)
@@ -165,7 +156,7 @@ static void hide_arguments(cmd_parms *cmd)
 static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
     const char *const *type;
     wh_auth *auth;
     int i;
@@ -275,7 +266,7 @@ static const char *secret_source(cmd_parms *cmd, wh_secret_spec *spec, const cha
 static const char *set_secret(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
     wh_secret_spec *spec;
     int i;
 
@@ -313,7 +304,7 @@ static const char *set_secret(cmd_parms *cmd, void *mconfig, int argc, char *con
 static const char *set_name(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
 
     if (!err) {
         err = name_of(cmd, "the name of an endpoint", arg);
@@ -334,7 +325,7 @@ static const char *set_use(cmd_parms *cmd, void *mconfig, const char *arg)
     if (container && !ap_cstr_casecmp(container->directive, WH_D_ENDPOINT)) {
         return WH_D_USE " is not allowed in <WebhookEndpoint>: an endpoint cannot be made of another";
     }
-    if ((err = enter(cmd, c)) != NULL) {
+    if ((err = wh_cmd_enter(cmd, c)) != NULL) {
         return err;
     }
     if (c->use) {
@@ -345,60 +336,10 @@ static const char *set_use(cmd_parms *cmd, void *mconfig, const char *arg)
     return NULL;
 }
 
-/* ---- where deliveries go ---- */
-
-static const char *set_deliver(cmd_parms *cmd, void *mconfig, const char *handler, const char *expr)
-{
-    wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
-    wh_rule *rule;
-
-    if (err) {
-        return err;
-    }
-    rule = apr_pcalloc(cmd->pool, sizeof(*rule));
-    rule->handler = handler;
-    rule->file = cmd->directive->filename;
-    rule->line = cmd->directive->line_num;
-    if (expr) {
-        /* Restricted: no functions that read files. What a rule may depend on is the request. */
-        rule->expr_text = expr;
-        rule->expr = ap_expr_parse_cmd(cmd, expr, AP_EXPR_FLAG_DONT_VARY | AP_EXPR_FLAG_RESTRICTED, &err, NULL);
-        if (err) {
-            return apr_psprintf(cmd->pool, WH_D_DELIVER ": cannot parse expression \"%s\": %s", expr, err);
-        }
-    }
-    if (!c->rules) {
-        c->rules = apr_array_make(cmd->pool, 4, sizeof(wh_rule *));
-    }
-    APR_ARRAY_PUSH(c->rules, wh_rule *) = rule;
-    return NULL;
-}
-
-static const char *set_route(cmd_parms *cmd, void *mconfig, const char *arg)
-{
-    wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
-
-    if (err) {
-        return err;
-    }
-    if (!ap_cstr_casecmp(arg, "all")) {
-        c->route = WH_ROUTE_ALL;
-    }
-    else if (!ap_cstr_casecmp(arg, "first")) {
-        c->route = WH_ROUTE_FIRST;
-    }
-    else {
-        return apr_psprintf(cmd->pool, WH_D_ROUTE " cannot be \"%s\" (allowed: all, first)", arg);
-    }
-    return NULL;
-}
-
 static const char *set_gate(cmd_parms *cmd, void *mconfig, int on)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
 
     if (!err) {
         c->gate = on != 0;
@@ -412,7 +353,7 @@ static const char *set_gate(cmd_parms *cmd, void *mconfig, int on)
 static const char *set_enforce(cmd_parms *cmd, void *mconfig, int on)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
 
     if (!err) {
         c->enforce = on != 0;
@@ -423,7 +364,7 @@ static const char *set_enforce(cmd_parms *cmd, void *mconfig, int on)
 static const char *set_require_tls(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
 
     if (!err && (err = wh_tls_parse(&c->tls, argc, argv, cmd->pool)) != NULL) {
         err = apr_pstrcat(cmd->pool, WH_D_REQUIRE_TLS ": ", err, NULL);
@@ -439,7 +380,7 @@ static int is_token_char(int c)
 static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c), *m;
+    const char *err = wh_cmd_enter(cmd, c), *m;
     int i;
 
     if (err) {
@@ -469,14 +410,14 @@ static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *co
 static const char *set_body_limit(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
     return err ? err : wh_cmd_size(cmd, arg, 1, 1024 * 1024 * 1024, &c->body_limit);
 }
 
 static const char *set_body_timeout(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
     return err ? err : wh_cmd_duration(cmd, "the time", arg, apr_time_from_msec(100), apr_time_from_sec(3600), &c->body_timeout);
 }
 
@@ -485,7 +426,7 @@ static const char *set_body_timeout(cmd_parms *cmd, void *mconfig, const char *a
 static const char *set_answer(cmd_parms *cmd, void *mconfig, const char *status, const char *type, const char *body)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c);
     apr_int64_t n;
     wh_answer *answer;
 
@@ -516,7 +457,7 @@ static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how
 {
     static const char *const words[] = { "answer", "reject", "off" }; /* wh_duplicates */
     wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c), *window;
+    const char *err = wh_cmd_enter(cmd, c), *window;
     int i;
 
     if (err) {
@@ -544,8 +485,9 @@ static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how
 const command_rec wh_directives[] = {
     AP_INIT_TAKE_ARGV(WH_D_VERIFY, set_verify, NULL, ANYWHERE, "how requests are verified: a scheme and its options"),
     AP_INIT_TAKE_ARGV(WH_D_SECRET, set_secret, NULL, ANYWHERE, "a secret of the scheme: [id=] [from=] [until=] file:PATH, env:NAME, exec:PROGRAM"),
-    AP_INIT_TAKE12(WH_D_DELIVER, set_deliver, NULL, ANYWHERE, "a handler deliveries go to, and an expression that says which ones"),
-    AP_INIT_TAKE1(WH_D_ROUTE, set_route, NULL, ANYWHERE, "all or first: whether every matching rule counts"),
+    AP_INIT_TAKE12(WH_D_DELIVER, wh_set_deliver, NULL, ANYWHERE, "a handler deliveries go to, and an expression that says which ones, or default"),
+    AP_INIT_RAW_ARGS(WH_D_DROP, wh_set_drop, NULL, ANYWHERE, "an expression that says which deliveries are acknowledged and go nowhere"),
+    AP_INIT_TAKE1(WH_D_ROUTE, wh_set_route, NULL, ANYWHERE, "all or first: whether every matching rule counts"),
     AP_INIT_FLAG(WH_D_GATE, set_gate, NULL, ANYWHERE, "On: verified requests go to the section's own handler, nothing is stored"),
     AP_INIT_TAKE1(WH_D_USE, set_use, NULL, ACCESS_CONF, "name of a <WebhookEndpoint> whose settings count here"),
     AP_INIT_TAKE1(WH_D_NAME, set_name, NULL, ANYWHERE, "name of the endpoint"),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * directives.h: what the files with directives share. Private to httpd/: directives.c, server_directives.c, containers.c, dump.c.
+ * directives.h: what the files with directives share. Private to httpd/: directives.c, route_directives.c,
+ * server_directives.c, containers.c, dump.c.
  * Error texts are from cmd->pool, name the directive, what was given and what is allowed.
  */
 #ifndef WH_HTTPD_DIRECTIVES_H
@@ -8,7 +9,8 @@
 
 #include "httpd/config.h"
 
-/** What every setter of a section does first: the context, and the section on check_config's list. @return NULL or an error text */
+/** What every per-section setter does first: refuses the wrong places; the first directive of ours in a section puts the section on
+ *  check_config's list. @return NULL or an error text */
 const char *wh_cmd_enter(cmd_parms *cmd, wh_dir_conf *c);
 /** Words "name=value" as options. @return NULL or an error text */
 const char *wh_cmd_options(cmd_parms *cmd, apr_array_header_t **options, int argc, char *const argv[]);
@@ -32,6 +34,11 @@ const char *wh_set_store(cmd_parms *cmd, void *mconfig, int argc, char *const ar
 const char *wh_set_body_memory(cmd_parms *cmd, void *mconfig, const char *arg);
 const char *wh_set_log(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 const char *wh_set_drain(cmd_parms *cmd, void *mconfig, const char *arg);
+
+/* route_directives.c */
+const char *wh_set_deliver(cmd_parms *cmd, void *mconfig, const char *handler, const char *expr);
+const char *wh_set_drop(cmd_parms *cmd, void *mconfig, const char *args);
+const char *wh_set_route(cmd_parms *cmd, void *mconfig, const char *arg);
 
 /* containers.c */
 /** <WebhookEndpoint name> and <WebhookHandler name>. */

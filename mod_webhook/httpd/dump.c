@@ -198,11 +198,11 @@ static void put_secrets(wh_buf *b, const wh_auth *auth)
     wh_buf_adds(b, "]");
 }
 
-static void put_rules(wh_buf *b, const apr_array_header_t *rules)
+static void put_rules(wh_buf *b, const char *name, const apr_array_header_t *rules)
 {
     int i;
 
-    wh_json_put_name(b, "rules");
+    wh_json_put_name(b, name);
     wh_buf_adds(b, "[");
     for (i = 0; rules && i < rules->nelts; i++) {
         const wh_rule *rule = APR_ARRAY_IDX(rules, i, wh_rule *);
@@ -210,6 +210,9 @@ static void put_rules(wh_buf *b, const apr_array_header_t *rules)
         wh_buf_adds(b, "{");
         wh_json_put_member(b, "handler", rule->handler);
         wh_json_put_member(b, "expr", rule->expr_text);
+        if (rule->otherwise) {
+            wh_json_put_member_bool(b, "default", 1);
+        }
         wh_json_put_member(b, "file", rule->file);
         wh_json_put_member_int(b, "line", rule->line);
         wh_buf_adds(b, "}");
@@ -256,7 +259,9 @@ static void put_payload(wh_buf *b, const wh_dir_conf *c)
 
 /*
  * {"name":"github","path":"/hooks/github","section":"Location","server":"www.example.org","virtual":true,"urls":[...],"file":"...","line":3,
- *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"enforce":true,"require_tls":false,"rules":[...],"route":"all",
+ *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"enforce":true,
+ *  "require_tls":false,
+ *  "drops":[{"expr":"...","file":"...","line":4}],"rules":[{"handler":"...","expr":"...","default":true,"file":"...","line":5}],"route":"all",
  *  "methods":["POST"],"content_types":[...],"payload_field":"payload",
  *  "decode":{"codings":["gzip"],"hmac":"wire","limit":1048576,"ratio":100},"validate":["json schema=push.json event=push"],
  *  "body_limit":1048576,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
@@ -291,7 +296,8 @@ static void put_endpoint(wh_buf *b, const wh_section *section)
     if (c->tls && c->tls->proxies) {
         put_words(b, "tls_proxies", c->tls->proxy_texts);
     }
-    put_rules(b, c->rules);
+    put_rules(b, "drops", c->drops);
+    put_rules(b, "rules", c->rules);
     wh_json_put_member(b, "route", routes[c->route == WH_ROUTE_FIRST]);
     if (c->methods) {
         put_words(b, "methods", c->methods);

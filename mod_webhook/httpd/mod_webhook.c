@@ -35,6 +35,7 @@ static void register_providers(apr_pool_t *p)
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     APR_OPTIONAL_HOOK(ap, status_hook, wh_status_hook, NULL, NULL, APR_HOOK_MIDDLE); /* status.c */
+    wh_expr_log_items(pconf);
     return wh_daemon_pre_config(pconf, plog, ptemp);
 }
 
@@ -52,9 +53,10 @@ static void register_hooks(apr_pool_t *p)
 
     register_providers(p);
 
-    /* configuration: check.c, dump.c */
+    /* configuration: check.c, dump.c, rehearse.c */
     ap_hook_check_config(wh_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_test_config(wh_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(wh_rehearse, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_open_logs(wh_check_say_notes, NULL, NULL, APR_HOOK_LAST);
 
     /* processes: daemon.c. First, before mod_ssl reads private keys and before any thread. */
@@ -76,9 +78,10 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_note_auth_failure(wh_hook_note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);
     wh_refuse_register(p);
 
-    /* filters and expressions: replay.c, vars.c, template.c */
+    /* filters, authorization, expressions: replay.c, vars.c, expr.c, template.c */
     wh_replay_register(p);
     wh_vars_register(p);
+    wh_expr_register();
     wh_templates_register();
 }
 

@@ -74,6 +74,8 @@ typedef struct wh_req {
     const char *pointer, *keyword; /* refused by a schema: where and by what; NULL */
     const wh_payload *payload;   /* what it means, once somebody asked; payload.c's */
     int payload_wanted;          /* by a rule or the like, for which a broken one is a refusal */
+    struct wh_pattern_budget *matching; /* what regular expressions of rules may still cost; NULL: none was asked */
+    apr_array_header_t *seen;    /* const char *: what expressions asked of the request and got, for who wants to know; NULL: nobody */
 } wh_req;
 
 /* gate.c: the phases. Hook order matters where said.
@@ -100,6 +102,10 @@ wh_req *wh_req_get(request_rec *r);
 wh_req *wh_req_find(const request_rec *r);
 /** The gates before the body (memoised). @return OK or an HTTP status (wq->reason set). */
 int wh_req_screen(wh_req *wq);
+/** The record of a request under these settings, which nobody else has yet: for wh_req_get() and for rehearsals. */
+wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf);
+/** Of the gates before the body those that every scheme has: method, media type, length. @return as wh_req_screen() */
+int wh_req_screen_form(wh_req *wq);
 /** Verify once (memoised): screens, reads the body. @return OK or an HTTP status (wq->reason set). */
 int wh_req_verify(wh_req *wq);
 /** Whether the request is known to be its sender's: accepted, by a scheme that verifies, and not merely let pass. */
@@ -153,22 +159,50 @@ void wh_hook_insert_error_filter(request_rec *r);
 int wh_hook_note_auth_failure(request_rec *r, const char *auth_type);
 void wh_refuse_register(apr_pool_t *p); /* the filter behind it */
 
-/* accept.c: rules, store, answer */
+/* route.c: which handlers a verified request goes to */
+typedef enum wh_rule_result { WH_RULE_MATCHED, WH_RULE_NO_MATCH, WH_RULE_FAILED, WH_RULE_UNUSED } wh_rule_result;
+/** What became of one rule, as it is decided; err: why it failed. */
+typedef void wh_route_report(void *baton, const wh_rule *rule, wh_rule_result result, const char *err);
+typedef struct wh_routing {
+    apr_array_header_t *handlers; /* const char *: names, each once, in the order of the rules */
+    apr_array_header_t *rules;    /* const wh_rule *: the rule that chose the handler of the same index */
+    const char *kept_as;          /* without handlers: "unrouted" or "dropped", else NULL */
+    const char *why;              /* without handlers: one sentence, with the rule that dropped it; else NULL. Lives with r->pool */
+    wh_route_report *report;      /* in: told of each rule; may be NULL */
+    void *baton;
+} wh_routing;
+/** Evaluate the rules of wq->conf for a verified request. Zero `to` before, but for report and baton.
+ *  @return OK, or a refusal: no delivery may be lost to an expression that could not be evaluated */
+int wh_route_choose(wh_req *wq, request_rec *r, wh_routing *to);
+
+/* accept.c: store, answer */
 int wh_accept(wh_req *wq, request_rec *r);
 /** Send the handshake's reply. */
 int wh_accept_handshake(wh_req *wq, request_rec *r);
 /** child_init: opens the store for this process; calls wh_body_child_init too. */
 void wh_accept_child_init(apr_pool_t *pchild, server_rec *s);
 
-/* vars.c: variables, notes, ap_expr, authorization by event and key */
-/** Registers the ap_expr lookup and the authorization providers webhook-event and webhook-key. */
+/* vars.c: variables, notes, authorization by event and key */
+/** Registers the authorization providers webhook-event and webhook-key. */
 void wh_vars_register(apr_pool_t *p);
+typedef struct wh_variable {
+    const char *name;
+    const char *(*get)(const wh_req *wq); /* NULL: it has no value */
+} wh_variable;
+/** The variable of this name (any case); NULL if there is none. */
+const wh_variable *wh_vars_find(const char *name);
 /** Set WEBHOOK_* in subprocess_env and notes of r. */
 void wh_vars_export(wh_req *wq, request_rec *r);
 /** For gated requests: the X-Webhook-* request headers, Content-Length instead of Transfer-Encoding. */
 void wh_vars_gate_headers(wh_req *wq, request_rec *r);
 /** Remove what a client must not say for us: X-Webhook-Verified and the like, any case, '_' for '-'. */
 void wh_vars_remove_spoofed(request_rec *r);
+
+/* expr.c: what expressions can ask of a request */
+/** Registers functions and operators of expressions. */
+void wh_expr_register(void);
+/** pre_config: items of LogFormat, when mod_log_config is there. */
+void wh_expr_log_items(apr_pool_t *pconf);
 
 /* template.c: values of a delivery in what handlers send */
 /** Evaluate the templates of these handlers for a verified request. @return one shape per handler (data NULL: it has no templates) from r->pool;

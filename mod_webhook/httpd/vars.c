@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vars.c: what the rest of the server may know of a verified request: variables for logs, programs and expressions, request headers for
- * gated applications, webhook_json() for rules, and Require webhook-event / webhook-key.
+ * gated applications, and Require webhook-event / webhook-key. Functions and operators of expressions are in expr.c.
  *
  *   WEBHOOK_VERIFIED     1, or 0 where nothing was proven (WebhookVerify none, WebhookEnforce Off, refused)
  *   WEBHOOK_ENDPOINT     name of the endpoint
@@ -20,18 +20,13 @@
 #include "http_log.h"
 #include "http_protocol.h"
 #include "http_request.h"
-#include "ap_expr.h"
 #include "ap_provider.h"
 #include "mod_auth.h"
 #include "apr_fnmatch.h"
 #include "apr_lib.h"
 #include "apr_strings.h"
 
-#include "core/json.h"
-
 APLOG_USE_MODULE(webhook);
-
-typedef const char *variable(const wh_req *wq);
 
 static const char *var_verified(const wh_req *wq) { return wh_req_proven(wq) ? "1" : "0"; }
 static const char *var_endpoint(const wh_req *wq) { return wq->auth->name; }
@@ -44,10 +39,7 @@ static const char *var_key_id(const wh_req *wq) { return wq->state == WH_ACCEPTE
 static const char *var_event(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.event : NULL; }
 static const char *var_sender_id(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.sender_id : NULL; }
 
-static const struct {
-    const char *name;
-    variable *get;
-} variables[] = {
+static const wh_variable variables[] = {
     {"WEBHOOK_VERIFIED", var_verified},
     {"WEBHOOK_ENDPOINT", var_endpoint},
     {"WEBHOOK_SCHEME", var_scheme},
@@ -59,6 +51,18 @@ static const struct {
     {"WEBHOOK_REASON", var_reason},
 };
 #define VARIABLE_COUNT (sizeof(variables) / sizeof(variables[0]))
+
+const wh_variable *wh_vars_find(const char *name)
+{
+    apr_size_t i;
+
+    for (i = 0; i < VARIABLE_COUNT; i++) {
+        if (!strcasecmp(name, variables[i].name)) {
+            return &variables[i];
+        }
+    }
+    return NULL;
+}
 
 void wh_vars_export(wh_req *wq, request_rec *r)
 {
@@ -149,73 +153,6 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r)
     }
 }
 
-/* ---- expressions ---- */
-
-static const char *expr_variable(ap_expr_eval_ctx_t *ctx, const void *data)
-{
-    const wh_req *wq = ctx->r ? wh_req_find(ctx->r) : NULL;
-    variable *const *get = data;
-    return wq ? (*get)(wq) : NULL;
-}
-
-static const char *expr_json(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
-{
-    wh_req *wq = ctx->r ? wh_req_find(ctx->r) : NULL;
-    const wh_json_pointer *pointer = data;
-    const wh_json *doc = wq ? wh_req_json(wq) : NULL;
-
-    if (!doc) {
-        return NULL;
-    }
-    if (!pointer) {
-        /* The argument is itself computed. */
-        wh_json_pointer *made;
-        const char *err = wh_json_pointer_compile(&made, arg, ctx->p);
-        if (err) {
-            *ctx->err = apr_psprintf(ctx->p, "webhook_json('%s'): %s", arg, err);
-            return NULL;
-        }
-        pointer = made;
-    }
-    return wh_json_text(wh_json_pointer_get(doc, pointer), ctx->p);
-}
-
-static int expr_lookup(ap_expr_lookup_parms *parms)
-{
-    wh_json_pointer *pointer;
-    const char *err;
-    apr_size_t i;
-
-    switch (parms->type) {
-    case AP_EXPR_FUNC_VAR:
-        for (i = 0; i < VARIABLE_COUNT; i++) {
-            if (!strcasecmp(parms->name, variables[i].name)) {
-                *parms->func = expr_variable;
-                *parms->data = &variables[i].get;
-                return OK;
-            }
-        }
-        return DECLINED;
-    case AP_EXPR_FUNC_STRING:
-        if (strcasecmp(parms->name, "webhook_json")) {
-            return DECLINED;
-        }
-        *parms->func = expr_json;
-        *parms->data = NULL;
-        if (parms->arg) {
-            err = wh_json_pointer_compile(&pointer, parms->arg, parms->pool);
-            if (err) {
-                *parms->err = apr_psprintf(parms->ptemp, "webhook_json('%s'): a JSON pointer %s", parms->arg, err);
-                return !OK;
-            }
-            *parms->data = pointer;
-        }
-        return OK;
-    default:
-        return DECLINED;
-    }
-}
-
 /* ---- authorization ---- */
 
 static const char *require_parse(cmd_parms *cmd, const char *line, const void **parsed)
@@ -233,7 +170,7 @@ static const char *require_parse(cmd_parms *cmd, const char *line, const void **
     return NULL;
 }
 
-static authz_status require_check(request_rec *r, const void *parsed, variable *get)
+static authz_status require_check(request_rec *r, const void *parsed, const char *(*get)(const wh_req *wq))
 {
     const apr_array_header_t *words = parsed;
     const wh_req *wq = wh_req_find(r);
@@ -271,7 +208,6 @@ static const authz_provider key_provider = {key_check, require_parse};
 
 void wh_vars_register(apr_pool_t *p)
 {
-    ap_hook_expr_lookup(expr_lookup, NULL, NULL, APR_HOOK_MIDDLE);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "webhook-event", AUTHZ_PROVIDER_VERSION, &event_provider,
                               AP_AUTH_INTERNAL_PER_CONF);
     ap_register_auth_provider(p, AUTHZ_PROVIDER_GROUP, "webhook-key", AUTHZ_PROVIDER_VERSION, &key_provider, AP_AUTH_INTERNAL_PER_CONF);

@@ -63,7 +63,7 @@ static const char *received_uri(const request_rec *r)
     return uri;
 }
 
-static wh_req *make(request_rec *r, const wh_dir_conf *conf)
+wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf)
 {
     wh_req *wq = apr_pcalloc(r->pool, sizeof(*wq));
     const request_rec *o;
@@ -120,7 +120,7 @@ wh_req *wh_req_get(request_rec *r)
             return wq;
         }
     }
-    return r->main ? NULL : make(r, conf);
+    return r->main ? NULL : wh_req_make(r, conf);
 }
 
 int wh_req_proven(const wh_req *wq)
@@ -253,6 +253,16 @@ static int screen_transport(wh_req *wq)
     return fault ? wh_refuse(wq, WH_REFUSAL_TLS_REQUIRED, fault) : OK;
 }
 
+int wh_req_screen_form(wh_req *wq)
+{
+    int rc;
+
+    if ((rc = screen_method(wq)) != OK || (rc = screen_type(wq)) != OK) {
+        return rc;
+    }
+    return screen_length(wq);
+}
+
 int wh_req_screen(wh_req *wq)
 {
     int rc;
@@ -265,8 +275,7 @@ int wh_req_screen(wh_req *wq)
         return rc;
     }
     wq->screened = 1;
-    if ((rc = screen_method(wq)) != OK || (rc = screen_type(wq)) != OK || (rc = screen_length(wq)) != OK
-        || (rc = screen_scheme(wq)) != OK) {
+    if ((rc = wh_req_screen_form(wq)) != OK || (rc = screen_scheme(wq)) != OK) {
         return rc;
     }
     ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, wq->r, "WH0250: endpoint %s: method, media type, length and headers pass",

@@ -287,6 +287,7 @@ static void accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
         return;
     }
     d->kept_as = item->kept_as && strcmp(item->kept_as, "dropped") == 0 ? "dropped" : "unrouted";
+    d->why = item->handler_count == 0 ? apr_pstrdup(p, item->why) : NULL;
     d->jobs = apr_array_make(p, 4, sizeof(mem_job *));
     for (i = 0; i < item->handler_count; i++) {
         mem_job *j = wh_mem_job_add(m, d, item->handlers[i], now);

@@ -78,6 +78,7 @@ apr_status_t wh_mem_list(webhook_store *s, const webhook_query *q, apr_array_hea
         r = apr_pcalloc(p, sizeof *r);
         wh_mem_copy(&r->delivery, &d->d, q->with_body, p);
         r->state = state_of(d);
+        r->why = apr_pstrdup(p, d->why);
         r->duplicates = d->duplicates;
         if (q->with_jobs)
             r->jobs = rows_of_jobs(d, q->with_attempts, q->with_shapes, p);

@@ -22,6 +22,7 @@ typedef struct mem_delivery {
     apr_pool_t *pool;
     webhook_delivery d;
     const char *kept_as; /* while it has no jobs */
+    const char *why;     /* it had none when it was accepted */
     int duplicates;
     apr_time_t finished; /* 0 while a job is unfinished */
     apr_array_header_t *jobs; /* mem_job * */

@@ -210,10 +210,11 @@ static int add_rows(webhook_store *s, webhook_accept *item, const unsigned char 
     body = sqlite3_last_insert_rowid(s->db);
     if (item->handler_count == 0)
         closed = item->kept_as && strcmp(item->kept_as, "dropped") == 0 ? WH_DL_DROPPED : WH_DL_UNROUTED;
-    rc = wh_sq_run(s, WH_SQ_DELIVERY_ADD, "ibiiitttitttt" "itiiii" "o", n, (const void *)id, (apr_size_t)16, endpoint, scheme,
+    rc = wh_sq_run(s, WH_SQ_DELIVERY_ADD, "ibiiitttitttt" "itiiii" "ot", n, (const void *)id, (apr_size_t)16, endpoint, scheme,
                    (sqlite3_int64)(d->verified != 0), d->key_id, d->event, d->sender_id, (sqlite3_int64)d->received, d->remote_addr,
                    d->method, d->uri, d->content_type, (sqlite3_int64)d->body_len, d->body_sha256, (sqlite3_int64)in_file, body,
-                   (sqlite3_int64)item->handler_count, (sqlite3_int64)closed, closed == WH_DL_OPEN ? NULL : &finished);
+                   (sqlite3_int64)item->handler_count, (sqlite3_int64)closed, closed == WH_DL_OPEN ? NULL : &finished,
+                   closed == WH_DL_OPEN ? NULL : item->why);
     for (i = 0; i < item->handler_count && rc == SQLITE_OK; i++) {
         rc = wh_sq_name_key(s, item->handlers[i], 1, &handler);
         if (rc == SQLITE_OK)

@@ -242,6 +242,7 @@ static int list_rows(webhook_store *s, const webhook_query *q, const list_filter
         rc = wh_sq_delivery(s, stmt, &row->delivery, &body, p);
         row->duplicates = sqlite3_column_int(stmt, 17);
         row->state = state_word(sqlite3_column_int(stmt, 18));
+        row->why = wh_sq_text(stmt, 19, p);
         if (rc == SQLITE_OK && q->with_body)
             rc = wh_sq_load_body(s, body, &row->delivery, p);
         if (rc == SQLITE_OK && q->with_jobs)

@@ -58,10 +58,14 @@ static const char schema_2[] =
 
 static const char schema_3[] = "CREATE TABLE shapes(job INTEGER PRIMARY KEY, shape BLOB NOT NULL);";
 
+/* Why no handler got a delivery. */
+static const char schema_4[] = "ALTER TABLE deliveries ADD COLUMN why TEXT;";
+
 const wh_sq_step wh_sq_ladder[] = {
     { 0, schema_1 },
     { 1, schema_2 },
     { 2, schema_3 },
+    { 3, schema_4 },
 };
 const int wh_sq_ladder_count = (int)(sizeof wh_sq_ladder / sizeof wh_sq_ladder[0]);
 

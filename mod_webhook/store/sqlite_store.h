@@ -23,7 +23,7 @@
 #include "webhook_provider.h"
 
 #define WH_SQ_APPLICATION_ID 0x77684442 /* "whDB" */
-#define WH_SQ_VERSION 3                 /* schema version of this code, in user_version */
+#define WH_SQ_VERSION 4                 /* schema version of this code, in user_version */
 #define WH_SQ_PAGE_SIZE 4096
 
 /* What a caller is told; the words are fixed at configuration because they must outlive every call (the log gets SQLite's own). */
@@ -97,8 +97,8 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
     X(BODY_ADD, "INSERT INTO bodies(headers, body) VALUES(?1,?2)")                                                                   \
     X(DELIVERY_ADD,                                                                                                                  \
       "INSERT INTO deliveries(n, id, endpoint, scheme, verified, key_id, event, sender_id, received, remote_addr, method, uri,"      \
-      " content_type, body_len, body_sha256, in_file, body, duplicates, open, dead, closed, finished)"                               \
-      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,0,?18,0,?19,?20)")                                         \
+      " content_type, body_len, body_sha256, in_file, body, duplicates, open, dead, closed, finished, why)"                          \
+      " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,0,?18,0,?19,?20,?21)")                                     \
     X(DELIVERY_COPY, "UPDATE deliveries SET duplicates=duplicates+1 WHERE n=?1")                                                     \
     X(JOB_ADD,                                                                                                                       \
       "INSERT INTO jobs(delivery, handler, state, attempts, created, due, token, owner, leased, lease_until, reason)"                \
@@ -151,7 +151,7 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
 #define WH_SQ_COLUMNS                                                                                                           \
     "SELECT n, id, endpoint, scheme, verified, key_id, event, sender_id, received, remote_addr, method, uri, content_type,"     \
     " body_len, body_sha256, in_file, body"
-#define WH_SQ_DELIVERY_SQL WH_SQ_COLUMNS ", duplicates, " WH_SQ_STATE_SQL " FROM deliveries"
+#define WH_SQ_DELIVERY_SQL WH_SQ_COLUMNS ", duplicates, " WH_SQ_STATE_SQL ", why FROM deliveries"
 
 #define WH_SQ_LIST_SQL                                                                                                          \
     " WHERE (?1 IS NULL OR id=?1) AND (?2 IS NULL OR endpoint=?2) AND (?3 IS NULL OR event=?3)"                                 \

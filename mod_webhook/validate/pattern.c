@@ -239,7 +239,7 @@ leave:
 
 const char *wh_pattern_compile_pcre(wh_pattern **out, const char *text, apr_size_t len, int flags, apr_pool_t *p)
 {
-    apr_uint32_t options = PCRE2_AUTO_CALLOUT;
+    apr_uint32_t options = PCRE2_AUTO_CALLOUT | PCRE2_DOLLAR_ENDONLY;
     wh_pattern *re = apr_pcalloc(p, sizeof(*re));
     apr_size_t at;
     const char *error;

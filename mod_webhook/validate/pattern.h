@@ -53,7 +53,8 @@ const char *wh_pattern_compile(wh_pattern **out, const char *text, apr_size_t le
 #define WH_PATTERN_MULTILINE 0x4
 #define WH_PATTERN_EXTENDED 0x8
 
-/** Compile PCRE2's own language with the same bounds. Never Unicode properties for \d \w \s; \C is refused. @return as above */
+/** Compile PCRE2's own language with the same bounds. Never Unicode properties for \d \w \s; \C is refused;
+ *  $ is the very end, not a line feed before it, as with httpd's own expressions. @return as above */
 const char *wh_pattern_compile_pcre(wh_pattern **out, const char *text, apr_size_t len, int flags, apr_pool_t *p);
 
 /**

@@ -102,3 +102,18 @@ void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets,
         if (verdict->status == 503 && !verdict->retry_after) verdict->retry_after = 30 * APR_USEC_PER_SEC;
     }
 }
+
+const char *wh_scheme_event_header(const webhook_verifier *v)
+{
+    const wh_locator *loc = v->event_locs && v->event_locs->nelts ? &APR_ARRAY_IDX(v->event_locs, 0, wh_locator) : NULL;
+
+    return loc && loc->kind == WH_LOC_HEADER ? loc->name : NULL;
+}
+
+int wh_scheme_rehearse(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
+{
+    wh_vctx *c = make_context(v, req, verdict, p);
+
+    wh_accept_verdict(c, NULL);
+    return wh_handshake_expected(c);
+}

@@ -317,6 +317,17 @@ static int confirm(wh_vctx *c, const wh_handshake_rule *rule, webhook_reply *rep
     return 1;
 }
 
+int wh_handshake_expected(wh_vctx *c)
+{
+    int i;
+
+    for (i = 0; i < c->v->handshakes->nelts; i++) {
+        const wh_handshake_rule *rule = &APR_ARRAY_IDX(c->v->handshakes, i, wh_handshake_rule);
+        if (!rule->passes && (!rule->confirms || c->v->confirm) && rule_matches(c, rule, 0)) return 1;
+    }
+    return 0;
+}
+
 int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, const webhook_verdict *verdict,
                  webhook_reply *reply, apr_pool_t *p)
 {

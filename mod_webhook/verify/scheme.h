@@ -426,6 +426,8 @@ int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, cons
                  webhook_reply *reply, apr_pool_t *p);
 /** Whether an unsigned request could be a handshake, from its headers alone. */
 int wh_handshake_possible(wh_vctx *c);
+/** Whether a handshake would be answered if the request were verified. Answers nothing, stores nothing. */
+int wh_handshake_expected(wh_vctx *c);
 const char *wh_sign(const webhook_verifier *v, const webhook_secret *secret, const webhook_request *req, const char *sender_id,
                     const char *event, apr_table_t *headers, apr_pool_t *p);
 /* httpsig.c, for sign.c */
@@ -439,6 +441,9 @@ int wh_ecdsa_raw_to_der(const unsigned char *raw, apr_size_t len, unsigned char 
 const char *wh_scheme_configure(webhook_verifier **out, const webhook_verifier_provider *self, const apr_array_header_t *options,
                                 apr_pool_t *pconf, apr_pool_t *ptemp);
 const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v);
+/** Behind wh_verifier_rehearse(). @return whether a handshake would be answered */
+int wh_scheme_rehearse(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p);
+const char *wh_scheme_event_header(const webhook_verifier *v);
 void wh_scheme_screen(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p);
 void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, webhook_verdict *verdict,
                       apr_pool_t *p);

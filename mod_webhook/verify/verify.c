@@ -158,3 +158,17 @@ void wh_verify_request(const webhook_verifier_provider *provider, const webhook_
     if (verdict->status == 0) provider->verify(v, secrets, req, verdict, p);
     if (provider->handshake && reply) *replied = provider->handshake(v, secrets, req, verdict, reply, p);
 }
+
+int wh_verifier_rehearse(const webhook_verifier_provider *provider, const webhook_verifier *v, const webhook_request *req,
+                         webhook_verdict *verdict, int *handshake, apr_pool_t *p)
+{
+    *handshake = 0;
+    if (!row_of(provider)) return 0;
+    *handshake = wh_scheme_rehearse(v, req, verdict, p);
+    return 1;
+}
+
+const char *wh_verifier_event_header(const webhook_verifier_provider *provider, const webhook_verifier *v)
+{
+    return row_of(provider) ? wh_scheme_event_header(v) : NULL;
+}

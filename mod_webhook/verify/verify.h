@@ -42,4 +42,16 @@ const char *wh_verifier_json(wh_buf *b, const webhook_verifier_provider *provide
 void wh_verify_request(const webhook_verifier_provider *provider, const webhook_verifier *v, const webhook_secrets *secrets,
                        const webhook_request *req, webhook_verdict *verdict, webhook_reply *reply, int *replied, apr_pool_t *p);
 
+/**
+ * What a request says of itself where nothing is verified: sender's id and event. For trying out rules, never for a request that came: the
+ * verdict is made up.
+ * @param handshake answer: whether it would be answered as a handshake
+ * @return 0 if the provider is not one of ours: then nothing is known
+ */
+int wh_verifier_rehearse(const webhook_verifier_provider *provider, const webhook_verifier *v, const webhook_request *req,
+                         webhook_verdict *verdict, int *handshake, apr_pool_t *p);
+
+/** The header in which the sender says which event it is; NULL if that is elsewhere, or the provider is not one of ours. */
+const char *wh_verifier_event_header(const webhook_verifier_provider *provider, const webhook_verifier *v);
+
 #endif

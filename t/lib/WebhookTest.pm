@@ -250,10 +250,10 @@ sub sign_github { my ($secret, $body) = @_; return 'sha256=' . hmac_hex($secret,
 my $guid = 0;
 sub delivery_guid { sprintf '%08x-%04x-11f0-8000-%012x', $$, $guid >> 16, $guid++ & 0xffff }
 
-# The header list of a GitHub delivery: secret, body, then event => 'push', id => '...'.
+# The header list of a GitHub delivery: secret, body, then event => 'push', id => '...', type => 'application/json'.
 sub github_headers {
     my ($secret, $body, %opt) = @_;
-    return ['Content-Type' => 'application/json', 'User-Agent' => 'GitHub-Hookshot/0000000',
+    return ['Content-Type' => $opt{type} // 'application/json', 'User-Agent' => 'GitHub-Hookshot/0000000',
         'X-GitHub-Event' => $opt{event} // 'push', 'X-GitHub-Delivery' => $opt{id} // delivery_guid(),
         'X-Hub-Signature-256' => sign_github($secret, $body)];
 }

@@ -93,7 +93,7 @@ static void test_accepted(void)
     const wh_json_value *line, *headers;
     const char *raw;
 
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 2, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 2, NULL, NULL, 202, pool);
     line = next_line(&raw);
     is_str(raw,
            "{\"time\":\"2026-11-23T20:22:01.123Z\",\"log\":\"accepted\",\"id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\",\"endpoint\":\"github\","
@@ -104,18 +104,19 @@ static void test_accepted(void)
            "accepted");
 
     log.invalid = "schema-invalid #/a type";
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 2, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 2, NULL, NULL, 202, pool);
     line = next_line(&raw);
     is_str(member(line, "invalid"), "schema-invalid #/a type", "taken though it is not valid");
     log.invalid = NULL;
     log.with_headers = 1;
     log.body_max = 100;
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_REQUEUED, "017f22e2-79b0-7cc3-98c4-dc0c0c073980", NULL, 0, "unrouted", 200, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_REQUEUED, "017f22e2-79b0-7cc3-98c4-dc0c0c073980", NULL, 0, "unrouted", "no rule matched", 200, pool);
     line = next_line(&raw);
     is_str(member(line, "log"), "duplicate", "requeued: a duplicate");
     is_str(member(line, "requeued"), "true", "that was requeued");
     is_str(member(line, "first_id"), "017f22e2-79b0-7cc3-98c4-dc0c0c073980", "of that delivery");
     is_str(member(line, "kept_as"), "unrouted", "kept as");
+    is_str(member(line, "why"), "no rule matched", "and why");
     is_str(member(line, "status"), "200", "answered");
     is_str(member(line, "body"), "{\"a\":\"gr\xc3\xbc\xc3\x9f\"}", "the body");
     headers = wh_json_get(line, "headers");
@@ -128,7 +129,7 @@ static void test_accepted(void)
         static const char *const credentials[] = { "a", "ho*", NULL };
 
         log.credentials = credentials;
-        wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 1, NULL, 202, pool);
+        wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 1, NULL, NULL, 202, pool);
         log.credentials = NULL;
         line = next_line(&raw);
         is_str(wh_json_text(wh_json_at(wh_json_at(wh_json_get(line, "headers"), 0), 1), pool), "***", "what the scheme reads is masked");
@@ -136,22 +137,22 @@ static void test_accepted(void)
     }
 
     log.body_max = 9;
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 1, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 1, NULL, NULL, 202, pool);
     line = next_line(NULL);
     is_str(member(line, "body"), "{\"a\":\"gr", "a cut body ends with a whole character");
     is_str(member(line, "body_cut"), "true", "and says so");
     d.body.data = "\xff\0\1";
     d.body.len = d.body_len = 3;
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_DUPLICATE, d.id, NULL, 0, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_DUPLICATE, d.id, NULL, 0, NULL, NULL, 202, pool);
     line = next_line(NULL);
     is_str(member(line, "body_base64"), "/wAB", "a binary body");
     is_str(member(line, "first_id"), NULL, "no other id");
 
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_FAILED, d.id, NULL, 0, NULL, 503, pool);
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_PENDING, d.id, NULL, 0, NULL, 503, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_FAILED, d.id, NULL, 0, NULL, NULL, 503, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_PENDING, d.id, NULL, 0, NULL, NULL, 503, pool);
     log.fd = -1;
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, 202, pool);
-    wh_dlog_accepted(NULL, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, NULL, 202, pool);
+    wh_dlog_accepted(NULL, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, NULL, 202, pool);
     ok(!next_line(NULL), "nothing else is written");
 }
 
@@ -265,7 +266,7 @@ static void test_pipe(void)
     }
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
     log.fd = fds[1];
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, NULL, 202, pool);
     from_pipe(fds[0]);
     line = next_line(NULL);
     ok(member(line, "body") != NULL && !wh_json_get(line, "cut"), "a short line is whole");
@@ -274,7 +275,7 @@ static void test_pipe(void)
     memset(body, 'b', 50000);
     d.body.data = body;
     d.body.len = d.body_len = 50000;
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, NULL, 202, pool);
     n = from_pipe(fds[0]);
     line = next_line(NULL);
     ok(n <= PIPE_BUF, "a long body: %d bytes", n);
@@ -287,7 +288,7 @@ static void test_pipe(void)
         headers = apr_psprintf(pool, "%sX-Header-%d: %.*s\r\n", headers, i, i * 5, body);
     d.headers.data = headers;
     d.headers.len = strlen(headers);
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, NULL, 202, pool);
     n = from_pipe(fds[0]);
     line = next_line(NULL);
     headers_seen = (int)wh_json_size(wh_json_get(line, "headers"));
@@ -301,7 +302,7 @@ static void test_pipe(void)
     d.uri = d.event = d.sender_id = d.endpoint = d.key_id = d.scheme = d.content_type = d.remote_addr = d.method = uri;
     for (int i = 0; i < 300; i++)
         names[i] = uri;
-    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, uri, names, 300, uri, 202, pool);
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, uri, names, 300, uri, uri, 202, pool);
     n = from_pipe(fds[0]);
     line = next_line(NULL);
     ok(n > 0 && n <= PIPE_BUF, "everything at its worst: %d bytes", n);
@@ -317,7 +318,7 @@ static void test_pipe(void)
     wh_log_set(sink, NULL, WH_LOG_WARNING);
     d = sample();
     for (int i = 0; i < 2000; i++)
-        wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, 202, pool);
+        wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, NULL, 0, NULL, NULL, 202, pool);
     is_int(warnings, 1, "a full pipe is said once");
     ok(!strncmp(last_warning, "WH0901: ", 8), "with its tag");
     n = from_pipe(fds[0]);

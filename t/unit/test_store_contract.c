@@ -65,6 +65,7 @@ static void check_accept(void)
     is_int(r->delivery.body_len, sizeof fx_body - 1, "%s: body length", k->name);
     is_str(r->delivery.body_sha256, a->sha, "%s: body digest", k->name);
     is_str(r->state, "queued", "%s: state", k->name);
+    is_str(r->why, NULL, "%s: nothing to be said", k->name);
     is_int(r->jobs->nelts, 2, "%s: two jobs", k->name);
     is_str(APR_ARRAY_IDX(r->jobs, 1, webhook_job_row).handler, "audit", "%s: second job's handler", k->name);
 
@@ -78,11 +79,13 @@ static void check_accept(void)
 
     b = fx_make(fx_pool, "", 0, NULL, NULL, NULL, now);
     b->accept.kept_as = "dropped";
+    b->accept.why = "a rule";
     b->d.headers.data = NULL;
     b->d.headers.len = 0;
     is_int(fx_accept(spec, s, b, now), WEBHOOK_ACCEPT_STORED, "%s: dropped, without body and headers", k->name);
     r = fx_get(spec, s, b->id);
     is_str(r ? r->state : NULL, "dropped", "%s: and says so", k->name);
+    is_str(r ? r->why : NULL, "a rule", "%s: and why", k->name);
     ok(r && r->delivery.body.data && r->delivery.body.len == 0, "%s: an empty body is there and empty", k->name);
 
     is_int(fx_accept(spec, s, a, now), WEBHOOK_ACCEPT_FAILED, "%s: an id cannot be used twice", k->name);

@@ -107,7 +107,7 @@ sub place {
     for my $at (0 .. $#hosts) {
         $conf .= '<VirtualHost 127.0.1.' . ($at + 1) . ":\@PORT\@>\nServerName localhost\n" . join('', map {
             my $path = $_->{path} =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger;
-            "<Location \"$path\">\n    SetHandler webhook\n$_->{conf}    WebhookDeliver drop\n    WebhookDuplicates off\n</Location>\n"
+            "<Location \"$path\">\n    SetHandler webhook\n$_->{conf}    WebhookDrop\n    WebhookDuplicates off\n</Location>\n"
         } sort { $a->{path} cmp $b->{path} } grep { $_->{at} == $at } values %group) . "</VirtualHost>\n";
     }
     return $conf;

@@ -191,7 +191,8 @@ sub takes {
 
 sub answer {
     my ($s) = @_;
-    return ($s->{status} ? $s->{status} : '202; any 2xx will do') . ($s->{empty_refusal_body} ? '; refusals have no body' : '');
+    return ($s->{status} ? $s->{status} : '202; any 2xx will do') . (!defined $s->{success_body} ? '' : length $s->{success_body} ? ", `$s->{success_body}`" : ', without a body')
+        . ($s->{empty_refusal_body} ? '; refusals have no body' : '');
 }
 
 sub handshakes {

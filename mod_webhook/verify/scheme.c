@@ -14,7 +14,7 @@
 typedef struct raw {
     apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *timestamp, *id, *event, *components, *methods, *content_types;
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
-               *future, *digest, *unpack, *items, *url, *tag, *pending_secret;
+               *future, *digest, *unpack, *items, *url, *tag, *pending_secret, *answer_body;
     int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body;
     apr_interval_time_t leeway, max_age;
     apr_int64_t body_limit;
@@ -63,6 +63,7 @@ static const wh_option_spec specs[] = {
     O("body-limit", WH_OPT_SIZE, body_limit, 1, 0, NULL),
     O("status", WH_OPT_INT, status, 200, 299, NULL),
     O("refusal-body", WH_OPT_ENUM, refusal_body, 0, 0, "problem|empty"),
+    O("answer-body", WH_OPT_STRING, answer_body, 0, 0, NULL),
     O("pending-secret", WH_OPT_STRING, pending_secret, 0, 0, NULL),
     { NULL, WH_OPT_STRING, 0, 0, 0, NULL },
 };
@@ -166,6 +167,40 @@ static const char *allowed_names(const wh_preset *row, apr_pool_t *p)
     if (row->generic) names = apr_pstrcat(p, names, ", var.NAME", NULL);
     else if (*row->vars) names = apr_pstrcat(p, row->vars, ", ", names, NULL);
     return names;
+}
+
+/* What one would write for an option of this type */
+static const char *values_of(const wh_option_spec *s)
+{
+    switch (s->type) {
+    case WH_OPT_SIZE: return "SIZE";
+    case WH_OPT_DURATION: return "DURATION";
+    case WH_OPT_INT: return "NUMBER";
+    case WH_OPT_BOOL: return "on|off";
+    case WH_OPT_ENUM: return s->words;
+    case WH_OPT_LIST: return "TEXT,...";
+    default: return "TEXT";
+    }
+}
+
+int wh_scheme_parameter(const wh_preset *row, int index, const char **name, const char **values)
+{
+    const wh_option_spec *s;
+    int i;
+
+    for (s = specs; s->name; s++) {
+        if (!knows(row->primitive, s->name) || index-- > 0) continue;
+        *name = s->name;
+        *values = values_of(s);
+        return 1;
+    }
+    for (i = 0; repeated[i]; i++) {
+        if (!knows(row->primitive, repeated[i]) || index-- > 0) continue;
+        *name = repeated[i];
+        *values = "TEXT, may be repeated";
+        return 1;
+    }
+    return 0;
 }
 
 static void add_option(apr_array_header_t *list, const char *name, const char *value)
@@ -521,6 +556,9 @@ static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
     v->traits.body_limit = (apr_off_t)r->body_limit;
     v->traits.success_status = r->status;
     v->traits.empty_refusal_body = r->refusal_body;
+    if (r->answer_body && strcmp(r->answer_body, "id") != 0) {
+        v->traits.success_body = strcmp(r->answer_body, "empty") == 0 ? "" : apr_pstrdup(p, r->answer_body);
+    }
     v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret;
     if (v->primitive == WH_JWT) v->traits.window = v->max_age ? v->max_age + v->leeway : 0;
     else if ((v->ts_locs->nelts || v->primitive == WH_HTTPSIG) && v->tolerance >= 0 && v->future >= 0) v->traits.window = v->tolerance + v->future;

@@ -354,5 +354,16 @@ rec("kinde", "tampered", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "applicati
 rec("kinde", "unknown-kid", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "application/jwt"}, rs256({"event_id": "e1"}, "r2").encode(), "reject")
 rec("gong", "valid", {"public_key_pem": rpem}, auth(rs256({"webhook_url": URL % "gong"})), BODY, "accept")
 rec("gong", "url-other", {"public_key_pem": rpem}, auth(rs256({"webhook_url": "https://x.example/"})), BODY, "reject")
+zoho = {"jwks": {"keys": [rjwk]}, "org_id": "700001", "webhook_id": "900001"}
+claims = {"iss": "orgId:700001", "aud": "webhookId:900001", "iat": NOW, "exp": NOW + 300}
+desk = lambda t: {"Content-Type": "application/json", "X-ZDesk-JWT": t}
+events = b'[{"eventType":"Ticket_Add","orgId":"700001","payload":{"id":"1"}}]'
+rec("zoho-desk", "valid", zoho, desk(rs256(claims)), events, "accept")
+rec("zoho-desk", "other-organisation", zoho, desk(rs256(dict(claims, iss="orgId:700002"))), events, "reject")
+rec("zoho-desk", "other-webhook", zoho, desk(rs256(dict(claims, aud="webhookId:900002"))), events, "reject")
+rec("zoho-desk", "no-audience", zoho, desk(rs256({k: v for k, v in claims.items() if k != "aud"})), events, "reject")
+rec("zoho-desk", "expired", zoho, desk(rs256(dict(claims, exp=NOW - 1))), events, "reject")
+rec("zoho-desk", "unknown-kid", zoho, desk(rs256(claims, "r2")), events, "reject")
+rec("zoho-desk", "hs256-with-public-key", zoho, desk(jwt(claims, key=rpem, head={"kid": "r1"})), events, "reject")
 
 print("[\n" + ",\n".join(json.dumps(r, separators=(",", ":"), ensure_ascii=False) for r in out) + "\n]")

@@ -266,7 +266,9 @@ token("dropbox-sign", mp_type, key="the secret", body=sign_form(str(NOW), "signa
 rec("dropbox-sign", "type-altered", "the secret", mp_type,
     sign_form(str(NOW), "signature_request_viewed", hash_=mac("the secret", b"%dsignature_request_sent" % NOW).hexdigest()), "reject")
 rec("dropbox-sign", "boundary-shift", "the secret", mp_type,
-    sign_form(str(NOW)[:-1], str(NOW)[-1:] + "signature_request_sent"), "accept")  # no separator: what the sender's scheme cannot tell apart
+    sign_form(str(NOW)[:-1], str(NOW)[-1:] + "signature_request_sent"), "reject")  # no separator: only the time tells them apart
+rec("dropbox-sign", "three-days-of-retries", "the secret", mp_type, sign_form(str(NOW - 3 * 86400 - 3600), "signature_request_sent"), "accept")
+rec("dropbox-sign", "five-days", "the secret", mp_type, sign_form(str(NOW - 5 * 86400), "signature_request_sent"), "reject")
 
 # JWT with shared secrets
 def jwt(claims, key="the secret", alg="HS256", head=None):

@@ -10,6 +10,7 @@
 #   make -f apxs.mk chaos      kill loops                                          (CYCLES= SEED= FAULT=F2 MPM=)
 #   make -f apxs.mk mutations  changed requests that must all be refused            (COUNT=1000000)
 #   make -f apxs.mk dudect     does the time of a comparison tell anything?         (SAMPLES=1000000)
+#   make -f apxs.mk schemas            GitHub's schemas and ajv's verdicts on them, from npm, for check and bench
 #   make -f apxs.mk asan | valgrind | fuzz | bench | deps | clean
 #
 # Settings: APXS CC CFLAGS LDFLAGS DESTDIR PREFIX STATEDIR WERROR=0 V=1 BUILD JOBS.
@@ -47,7 +48,7 @@ all: $(MODULE) $(TOOL)
 
 # Goals that install what they need, then build in a make of their own: before
 # that there may be no compiler to ask for its flags.
-OUTER := deps run test bench chaos asan valgrind fuzz mutations dudect clean
+OUTER := deps run test bench schemas chaos asan valgrind fuzz mutations dudect clean
 .PHONY: all check install units modules benches $(OUTER)
 
 deps:
@@ -58,6 +59,8 @@ test:
 	$(Q)build/deps.sh test && $(SELF) all modules && $(SELF) check && t/TEST $(TESTS)
 bench:
 	$(Q)build/deps.sh bench && $(SELF) all modules benches && exec build/bench.sh
+schemas:
+	$(Q)build/schemas.sh $(BUILD)
 chaos:
 	$(Q)build/deps.sh test && $(SELF) BUILD=$(BUILD)/crash CPPFLAGS='$(CPPFLAGS) -DWH_CRASH_POINTS' all modules \
 	  && WEBHOOK_BUILD=$(BUILD)/crash WEBHOOK_CYCLES=$(or $(CYCLES),50) WEBHOOK_SEED=$(SEED) WEBHOOK_FAULT=$(FAULT) WEBHOOK_MPM=$(MPM) \

@@ -3,7 +3,7 @@
 #
 # The benchmark behind `make -f apxs.mk bench`; what it measures is said in build/bench/bench.pl.
 #   environment: APXS, BUILD, BENCH_FULL=1 (a million deliveries and jobs), BENCH_ROUNDS, BENCH_SECONDS, BENCH_CHILDREN,
-#     BENCH_PARTS="rates idle json verify memory queue"
+#     BENCH_PARTS="rates idle json schemas verify patterns memory queue"
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 apxs=${APXS:-apxs}

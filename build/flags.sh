@@ -22,7 +22,7 @@ fail() { echo "apxs.mk: $*" >&2; rm -f "$file"; exit 1; }
 command -v "${CC%% *}" >/dev/null || fail "no C compiler '$CC'; make -f apxs.mk deps installs what is missing"
 command -v "$APXS" >/dev/null || fail "no '$APXS' (httpd's development files); make -f apxs.mk deps installs what is missing, or set APXS"
 apr=$($APXS -q APR_CONFIG) apu=$($APXS -q APU_CONFIG)
-pkgs="sqlite3 libcurl libcrypto libpcre2-8 libidn2"
+pkgs="sqlite3 libcurl libcrypto libpcre2-8 libidn2 zlib"
 command -v pkg-config >/dev/null || fail "no pkg-config; make -f apxs.mk deps installs what is missing"
 for pkg in $pkgs; do
     pkg-config --exists "$pkg" || fail "no development files of $pkg; make -f apxs.mk deps installs what is missing"
@@ -57,6 +57,7 @@ case $SANITIZE in
         harden="$harden${fortify:+-U_FORTIFY_SOURCE $fortify}$(takes compile -ftrivial-auto-var-init=zero)"
         san= ;;
 fuzzer) san="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE" ;;
+fuzzer-only) san="-fsanitize-coverage=inline-8bit-counters,pc-table" ;; # for very many inputs
 *)      san="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -U_FORTIFY_SOURCE" ;;
 esac
 ldso=$(takes link -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed)

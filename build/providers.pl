@@ -100,8 +100,8 @@ sub row { my ($name, $text) = @_; print "| $name | ", $text =~ s/\|/\\|/gr, " |\
 sub lines {
     my ($s, $p) = @_;
     my @options = (($s->{uses_url} ? 'url=https://hooks.example.org' : ()), @{ $p->{options} // [] });
-    my @secrets = map { my ($id, $file) = split / /; "$id file:/etc/apache2/webhook/$file" } @{ $p->{secret} // [] };
-    @secrets = ("file:/etc/apache2/webhook/$s->{name}.key") if !@secrets;
+    my @secrets = map { my ($id, $file) = split / /; "$id file:/etc/apache2/webhook/$file" } grep { $_ ne 'none' } @{ $p->{secret} // [] };
+    @secrets = ("file:/etc/apache2/webhook/$s->{name}.key") if !$p->{secret};
     return (qq(<Location "/hooks/$s->{name}">), '    SetHandler    webhook', "    WebhookVerify $s->{name}" . join('', map { " $_" } @options),
         (map { "    WebhookSecret $_" } @secrets), (map { "    $_" } @{ $p->{line} // [] }), '</Location>');
 }
@@ -203,7 +203,9 @@ sub handshakes {
     my ($s) = @_;
     return map {
         my ($how, $request, $reply) = /^handshake=(signed|unsigned) (.*?) -> (.*)$/s;
-        my ($status) = $reply =~ /^(\d+)/;
+        my ($status) = $reply =~ /^(\d+|pass\b)/;
+        $status = 'a delivery, and a line in the error log' if $status eq 'pass';
+        $status .= ' (with `confirm=on`; else a delivery, and a line in the error log)' if $request =~ / confirm:/;
         my ($method, @conditions) = $request =~ /^([A-Z]+)(?: |$)/ ? ($1, split / /, substr $request, length $1) : ('POST', split / /, $request);
         @conditions = grep { length } @conditions;
         ucfirst("$how `$method`") . (@conditions ? ' with ' . join(', ', map { "`$_`" } @conditions) : '') . ": $status"

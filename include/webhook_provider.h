@@ -106,13 +106,15 @@ typedef struct webhook_reply {
     const char *content_type; /**< NULL with an empty body */
     webhook_slice body;
     const apr_table_t *headers; /**< further response headers, may be NULL */
+    const char *note;         /**< for the error log, with endpoint and id, whether or not there is an answer; no credentials. May be NULL */
 } webhook_reply;
 
 /** What the request side must know of a configured scheme before it reads a body. Constant after configure(). */
 typedef struct webhook_scheme_traits {
     const char *const *required_headers; /**< NULL-terminated; refused with 401 before the body when missing. May be NULL */
     const char *const *methods;          /**< NULL-terminated; methods its sender uses. NULL: POST only */
-    const char *const *content_types;    /**< NULL-terminated media types its sender uses ("application/json", "*" any). NULL: JSON types */
+    const char *const *content_types;    /**< NULL-terminated media types its sender uses ("application/json", "*" any; with "=json" and the
+                                              like behind it as in WebhookContentTypes). NULL: JSON types */
     apr_off_t body_limit;                /**< its sender's maximum in bytes; 0: the default */
     int success_status;                  /**< status its sender insists on; 0: the default (202) */
     int needs_secret;                    /**< at least one WebhookSecret is required */
@@ -123,6 +125,8 @@ typedef struct webhook_scheme_traits {
                                               delivery's id will do */
     const char *const *credentials;      /**< NULL-terminated names of headers and query parameters that hold a signature or token, NAME* for
                                               all that begin so: masked in logs. May be NULL */
+    const char *payload_field;           /**< field of a form or multipart body that its sender puts the JSON into; NULL: none */
+    int signs_decoded;                   /**< with a Content-Encoding its signature covers the decoded bytes */
 } webhook_scheme_traits;
 
 /** A configured scheme: the provider's own structure, allocated from the configuration pool, read-only afterwards. */
@@ -218,6 +222,9 @@ typedef struct webhook_accept {
     const webhook_delivery *delivery;
     int handler_count;                /**< jobs to make; 0: kept as `kept_as` */
     const char *const *handlers;      /**< handler names */
+    const webhook_slice *shapes;      /**< NULL, or one per handler: what the handler's templates gave for this delivery, kept with the
+                                           job and given back with each lease; opaque to the store. data NULL: that handler has none.
+                                           With REQUEUED they take the place of what the requeued jobs had */
     const char *kept_as;              /**< "unrouted" or "dropped" when handler_count is 0 */
     const unsigned char *dedupe_key;  /**< 32 bytes (SHA-256 of the idempotency key), NULL: no deduplication */
     apr_interval_time_t dedupe_window;
@@ -243,6 +250,7 @@ typedef struct webhook_lease {
     apr_time_t created;  /**< when the job was made or last replayed: start of the retry period */
     const char *handler;
     const webhook_delivery *delivery;
+    webhook_slice shape; /**< as accepted (webhook_accept.shapes), also after a replay; data NULL: none was given, or replay() made the job */
 } webhook_lease;
 
 typedef enum webhook_outcome {
@@ -284,6 +292,7 @@ typedef struct webhook_query {
     int with_body;        /**< load headers and body too */
     int with_jobs;        /**< load jobs (and, with_attempts, their attempts) */
     int with_attempts;
+    int with_shapes;      /**< with_jobs: load what was frozen for them too */
 } webhook_query;
 
 typedef struct webhook_attempt_row {
@@ -303,6 +312,7 @@ typedef struct webhook_job_row {
     apr_time_t due;
     const char *reason; /**< of the last failure; NULL */
     const apr_array_header_t *attempt_rows; /**< webhook_attempt_row, oldest first; NULL unless asked for */
+    webhook_slice shape; /**< data NULL: none, or not asked for */
 } webhook_job_row;
 
 typedef struct webhook_row {
@@ -373,7 +383,7 @@ typedef struct webhook_store_provider {
     apr_status_t (*list)(webhook_store *s, const webhook_query *q, apr_array_header_t *rows, apr_pool_t *p, webhook_result *res);
 
     /** New attempt of the delivery's jobs: finished ones of `handler` (NULL: of all handlers); for a handler without a job one is
-     *  made. @param count answer: jobs made ready. APR_NOTFOUND if there is no such delivery. */
+     *  made, without a shape. Jobs that there are keep theirs. @param count answer: jobs made ready. APR_NOTFOUND if there is no such delivery. */
     apr_status_t (*replay)(webhook_store *s, const char *id, const char *handler, apr_time_t now, int *count, webhook_result *res);
 
     apr_status_t (*stats)(webhook_store *s, webhook_store_stats *stats, apr_pool_t *scratch, webhook_result *res);
@@ -460,6 +470,23 @@ typedef struct webhook_curl_done {
     void (*done)(struct webhook_curl_done *self, int result);
 } webhook_curl_done;
 
+/** Where a value of a delivery goes to: says which encoders it must have passed. */
+typedef enum webhook_place {
+    WEBHOOK_PLACE_URL = 1,  /**< path or query of a URL, behind a fixed authority */
+    WEBHOOK_PLACE_HEADER,   /**< value of a header */
+    WEBHOOK_PLACE_JSON,     /**< a whole value inside JSON text */
+    WEBHOOK_PLACE_FORM,     /**< name or value inside application/x-www-form-urlencoded text */
+    WEBHOOK_PLACE_TEXT,     /**< plain text */
+    WEBHOOK_PLACE_NAME,     /**< part of a file name */
+    WEBHOOK_PLACE_ARGUMENT  /**< part of one argument of a program */
+} webhook_place;
+
+/** A slot of a configured text: "%{webhook_json:/id}", an expression whose value is frozen when a delivery is accepted. */
+typedef struct webhook_slot {
+    const char *text;
+    webhook_place place;
+} webhook_slot;
+
 typedef struct webhook_handler_provider {
     const char *name; /**< word behind WebhookSend, and before the colon of an inline handler */
 
@@ -491,6 +518,11 @@ typedef struct webhook_handler_provider {
 
     /** Facts for the configuration dump, never secret. */
     const char *(*describe)(const webhook_handler_conf *conf, apr_pool_t *p);
+
+    /** The slots of this configuration's texts (webhook_slot). They are checked and compiled at configuration, evaluated when a delivery is
+     *  accepted for this handler, and come back with each of its leases as lease->shape: a JSON object of string values by slot
+     *  text; an array in place of a string says in words why there is no value (core/shape.h). NULL, as an answer too: has none. */
+    const apr_array_header_t *(*slots)(const webhook_handler_conf *conf);
 } webhook_handler_provider;
 
 #ifdef __cplusplus

@@ -270,6 +270,25 @@ bad 'a gate', section('WebhookGate maybe'), 4, 'must be On or Off';
 bad 'a method in lower case', section('WebhookMethods post'), 4, '"post" is not possible', 'upper case';
 bad 'a method that echoes', section('WebhookMethods TRACE'), 4, '"TRACE" is not possible';
 bad 'methods twice', section("WebhookMethods POST\nWebhookMethods PUT"), 5, 'given twice';
+good 'bodies', section("WebhookContentTypes text/*=json application/x=form multipart/form-data=multipart *=opaque\nWebhookPayload field=x\n"
+    . "WebhookDecode gzip deflate hmac=decoded limit=1M ratio=1032\nWebhookValidate json report");
+bad 'a type behind one that stands for it', section("WebhookContentTypes $_->[0] $_->[1]"), 4, "\"$_->[1]\" is never looked at behind \"$_->[0]\""
+    for ['*', 'text/plain=json'], ['text/*', 'text/xml=opaque'], ['+json', 'application/x+json=opaque'], ['text/*', 'text/*=json'], ['a/b', 'A/B=form'];
+bad 'a way to read', section('WebhookContentTypes text/plain=yaml'), 4, '"text/plain=yaml"', 'json, form, multipart, opaque';
+bad 'parts of another type', section('WebhookContentTypes multipart/mixed=multipart'), 4, 'is not multipart/form-data';
+bad 'types of a scheme', section('') =~ s/github/hmac header=X-Sig content-types=text\/plain=yaml/r, 2, '"text/plain=yaml"', 'json, form, multipart, opaque';
+bad "WebhookPayload $_", section("WebhookPayload $_"), 4, "cannot be \"$_\"", 'body, field=NAME' for qw(json field= form=x);
+bad "WebhookDecode $_", section("WebhookDecode $_"), 4, 'WebhookDecode' for '', 'br', 'gzip off', 'off gzip', 'gzip hmac=both', 'gzip limit=0', 'gzip limit=2G',
+    'gzip ratio=0', 'gzip ratio=1033', 'limit=1M';
+bad 'WebhookDecode twice', section("WebhookDecode gzip\nWebhookDecode deflate"), 5, 'given twice';
+bad "WebhookValidate $_->[0]", section("WebhookValidate $_->[0]"), 4, 'WebhookValidate', $_->[1] for ['', 'json and its options'], ['xml', 'cannot be "xml"'],
+    ['json schem=x', '"schem=x" is not possible'], ['json draft=2020-12', 'there is no schema='], ['json schema=nothing.json', 'nothing.json'],
+    ['json schema=x draft=4', '2020-12, 2019-09, 7'], ['json schema=x format=yes', 'annotate, assert'], ['json schema=x ref=nothing', 'URI=DIRECTORY'],
+    ['json schema=x ref=http://x/=nowhere', '"nowhere" is not a directory'];
+bad 'two lines for an event', section("WebhookValidate json event=a\nWebhookValidate json event=a"), 5, 'the event "a" has a line already';
+bad 'two lines for all events', section("WebhookValidate json\nWebhookValidate json report"), 5, 'a line without event= already';
+bad 'off beside others', section("WebhookValidate json\nWebhookValidate off"), 5, 'there is another line';
+bad 'others beside off', section("WebhookValidate off\nWebhookValidate json"), 5, 'off is in this section already';
 bad "a media type: $_", section("WebhookContentTypes $_"), 4, "\"$_\" is not a media type" for qw(json application/ /json a/b/c application/json;charset=utf-8 +);
 bad "a size: $_", section("WebhookBodyLimit $_"), 4, "\"$_\"", 'from 1 to 1G' for qw(0 1Q -1 1.5M 2G 99999999999999999999);
 bad "a time: $_", section("WebhookBodyTimeout $_"), 4, "\"$_\"", 'a duration such as' for qw(20 0 1x 2h 1h61q);
@@ -286,9 +305,9 @@ bad 'an unknown option of the store', 'WebhookStore sqlite:x.db rwos=1', 1, '"rw
 bad 'two stores', "WebhookStore sqlite:x.db\nWebhookStore sqlite:y.db", 2, 'given twice';
 bad 'no store with options', 'WebhookStore none rows=1', 1, 'none has no options';
 bad "$_->[0] in a virtual host", "<VirtualHost *:8080>\n$_->[0] $_->[1]\n</VirtualHost>", 2, 'cannot occur within <VirtualHost>'
-    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'];
+    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'], ['WebhookFetch', 'timeout=1s'];
 bad "$_->[0] in a location", "<Location /h>\n$_->[0] $_->[1]\n</Location>", 2, $elsewhere
-    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'], ['WebhookBodyMemory', '1M'];
+    for ['WebhookStore', 'sqlite:x.db'], ['WebhookLog', 'x'], ['WebhookDrainTimeout', '1h'], ['WebhookBodyMemory', '1M'], ['WebhookFetch', 'timeout=1s'];
 bad 'an option of the log', 'WebhookLog x.jsonl header', 1, '"header" is not an option', 'allowed: headers, body=SIZE';
 bad 'a body in the log', 'WebhookLog x.jsonl body=2M', 1, 'up to 1M';
 bad 'memory for bodies', 'WebhookBodyMemory 1', 1, '"1"', 'from 1K to 64M';
@@ -389,11 +408,13 @@ my %words = (WebhookVerify => 'none', WebhookSecret => 'file:x', WebhookDeliver 
     WebhookUse => 'x', WebhookName => 'x', WebhookMethods => 'POST', WebhookContentTypes => '*', WebhookBodyLimit => '1G', WebhookBodyTimeout => '1h',
     WebhookAnswer => '200', WebhookDuplicates => 'off', WebhookStore => 'none', WebhookBodyMemory => '1M', WebhookLog => 'x',
     WebhookDrainTimeout => '1h', WebhookSend => 'file x', WebhookRetry => 'first=1s',
-    WebhookEnforce => 'On', WebhookRequireTLS => 'On');
+    WebhookPayload => 'body', WebhookDecode => 'off', WebhookValidate => 'off',
+    WebhookEnforce => 'On', WebhookRequireTLS => 'On', WebhookFetch => 'timeout=1s',
+    WebhookSendHeader => 'x y', WebhookSendBody => 'text/plain y');
 is_deeply [sort keys %words], [sort(slurp(stage() . '/mod_webhook/httpd/config.h') =~ /#define WH_D_\w+ "(Webhook\w+)"/g)],
     'every directive is tried in .htaccess' if -e stage() . '/mod_webhook/httpd/config.h';
 my $ht = WebhookTest::Server->new(name => 'htaccess', conf => join "\n", '<Directory "@DIR@/htdocs">', 'AllowOverride All',
-    'AllowOverrideList ' . join(' ', grep { !/^Webhook(?:Store|BodyMemory|Log|DrainTimeout)$/ } sort keys %words), '</Directory>');
+    'AllowOverrideList ' . join(' ', grep { !/^Webhook(?:Store|BodyMemory|Log|DrainTimeout|Fetch)$/ } sort keys %words), '</Directory>');
 announce(qr{/\.htaccess: }, qr/WH0\d+: refused .*no-endpoint/);
 $ht->start;
 for my $name (sort keys %words) {

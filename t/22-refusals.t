@@ -42,6 +42,7 @@ ExtendedStatus On
 <Location "/json-rule">
     SetHandler webhook
     WebhookUse main
+    WebhookBodyLimit 1M
     WebhookDeliver drop "webhook_json('/ref') == 'x'"
 </Location>
 <Location "/text">
@@ -132,6 +133,11 @@ refused($srv->github('/reject', $secret, $body, id => 'once'), 409, 'replayed', 
     like $res->header('Retry-After'), qr/^[1-9]\d*$/, '503: Retry-After';
 }
 refused($srv->github('/json-rule', $secret, '{"a":'), 400, 'json-invalid', 'JSON that a rule needs and that is none');
+for my $case (['json-utf8', 400, qq({"a":"\xff"})], ['json-bom', 400, "\xef\xbb\xbf{}"], ['json-nul', 400, '{"a":"\u0000"}'], ['json-surrogate', 400, '{"a":"\ud800"}'],
+    ['json-duplicate-name', 400, '{"ref":"x","\u0072ef":"y"}'], ['json-depth', 400, '[' x 65 . ']' x 65], ['json-values', 413, '[' . '0,' x 100_000 . '0]'],
+    ['json-members', 413, '{' . join(',', map { qq("$_":0) } 0 .. 10_000) . '}'], ['json-name-length', 413, '{"' . 'n' x 1025 . '":0}']) {
+    refused($srv->github('/json-rule', $secret, $case->[2]), $case->[1], $case->[0], $case->[0]);
+}
 is $srv->github('/hook', $secret, '{"a":')->status, 202, 'where no rule needs it nobody parses';
 
 # ---- the admin's ErrorDocument wins ----

@@ -22,12 +22,19 @@ for my $record (map { WebhookTest::Vectors::load($_) } qw(portable portable-docr
 my $dir = tmp_dir('keys');
 my $clock = spew("$dir/now", pack 'q', 1796000000 * 1_000_000);
 my $conf = '';
+my $fetched = '';
 for my $name (sort keys %block) {
     my $record = $record{$name} or next;
     my ($secrets, $options) = WebhookTest::Vectors::directives($record->{key});
     # what belongs to the recorded sender instead of the page's example: ids of keys, options, scheme and host
     my %given = (map({ @$_ } @$options), url => $record->{url} =~ m{^(\w+://[^/?]+)});
     my $text = $block{$name};
+    if ($text !~ /WebhookSecret/) {
+        # keys that live elsewhere: here as a file, what leads there is looked at on its own
+        $fetched .= $text =~ s{</Location>}{    WebhookDeliver drop\n</Location>}r;
+        $text =~ s/ (?:jwks|demand)=\S+//g;
+        $text =~ s{</Location>}{'    WebhookSecret ' . (defined $secrets->[0][0] ? 'id=x ' : '') . "file:/etc/apache2/webhook/$name.key\n</Location>"}e;
+    }
     my $n = 0;
     my $body = MIME::Base64::decode($record->{body});
     @$secrets = sort { (index($body, $b->[0] // "\0") >= 0) <=> (index($body, $a->[0] // "\0") >= 0) } @$secrets; # the one that the request names
@@ -51,6 +58,8 @@ for my $name (sort keys %block) {
     $conf .= $text =~ s{</Location>}{    WebhookDeliver drop\n</Location>}r;
 }
 my $srv = WebhookTest::Server->new(name => 'providers', preload => build_file('modules/shim_clock.so'), env => { WEBHOOK_CLOCK => $clock }, conf => $conf);
+cmp_ok scalar(() = $fetched =~ /<Location/g), '>=', 3, 'some fetch their keys';
+is((WebhookTest::Server->new(name => 'fetched', conf => $fetched)->config_test)[0], 0, 'a good configuration too');
 my ($rc, $out) = $srv->config_test;
 is $rc, 0, 'the configuration is good' or diag map { "$_\n" } grep { /:error\]|Syntax/ } split /\n/, $out;
 $srv->start;

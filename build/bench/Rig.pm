@@ -64,7 +64,7 @@ sub begin {
     die "the server's user can use none of @tries on the file system of $build\n" if !$dir;
     mkdir "$dir/$_" or die "$dir/$_: $!\n" for qw(lib tmp);
     chmod 01777, "$dir/tmp";
-    system('cp', "$build/mod_webhook.so", "$build/modules/mod_floor.so", "$build/webhookctl", "$build/bench/store_bench", "$build/bench/json_bench", "$build/bench/verify_bench", "$dir/lib") == 0
+    system('cp', "$build/mod_webhook.so", "$build/modules/mod_floor.so", "$build/webhookctl", "$build/bench/store_bench", "$build/bench/json_bench", "$build/bench/verify_bench", "$build/bench/pattern_bench", "$dir/lib") == 0
         or die "nothing was built in $build\n";
     (my $here = $INC{'Rig.pm'}) =~ s{/[^/]*$}{};
     system('cp', "$here/$_", "$dir/lib") == 0 or die "no $here/$_\n" for qw(post.lua receiver.js parse.js);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The benchmark behind `make -f apxs.mk bench`. Everything is a ratio of two measurements of the same run on the same machine, taken in turns;
-# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Six parts (BENCH_PARTS):
+# rates and times stand beside them only to show what the ratio was made of, and mean nothing elsewhere. Seven parts (BENCH_PARTS):
 #
 #   rates   requests per second, wrk with 64 keep-alive connections, against the floor: the same Apache with a handler that reads the same
 #           body and answers 204. Rounds in turn, so that what else the machine does falls on all alike.
@@ -9,7 +9,11 @@
 #           request passed on by mod_proxy.
 #   memory  of workers and dispatcher after few and after many accepted and delivered deliveries.
 #   json    reading JSON, a byte: the module's reader beside jansson and, where node is, JSON.parse, over the same texts.
+#   schemas reading a payload and holding it to a schema: the module's reader and validator beside JSON.parse and a compiled ajv, with GitHub's
+#           schemas and payloads (build/schemas.sh; needs npm); and, without these, the worst that evil patterns and hostile documents cost.
 #   verify  one verification of each kind of signature, beside the bare operation of the cryptographic library.
+#   patterns  one match of a regular expression: known-evil ones over hostile strings up to a megabyte, the longest of each in milliseconds (the one
+#           part that is no ratio), and honest ones.
 #   queue   accepting, leasing and the first acknowledgement after a start, with few and with many jobs in the store.
 #
 # BENCH_FULL=1 takes a million deliveries and a million jobs for the last two; otherwise a hundred thousand, which says less but ends soon.
@@ -23,7 +27,7 @@ use Time::HiRes ();
 my $full = $ENV{BENCH_FULL};
 my $rounds = $ENV{BENCH_ROUNDS} // 5;
 my $seconds = $ENV{BENCH_SECONDS} // 2;
-my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json verify memory queue';
+my %parts = map { $_ => 1 } split ' ', $ENV{BENCH_PARTS} // 'rates idle json schemas verify patterns memory queue';
 my $problems = 0;
 
 Rig::begin();
@@ -244,6 +248,9 @@ part json => sub {
         my %node = map { my ($name, undef, $cost) = split ' '; $name => $cost } split /\n/, `node "$Rig::dir/lib/parse.js" $texts/*.json`;
         $cost{$_}[-1][2] = $node{$_} for @names;
     }
+    heading("Reading JSON: an object of 10,000 members whose names are made to meet against one whose names are not ($rounds rounds)");
+    my ($any, $meet) = map { [map { $_->[0] } @{ $cost{$_} }] } qw(names-at-random names-made-to-meet);
+    row('the reader', [map { $meet->[$_] / $any->[$_] } 0 .. $#$any], '<= 2', sprintf '(%.2f and %.2f ns a byte)', median(@$meet), median(@$any));
     for my $other ([jansson => 1, '>= 10'], ['JSON.parse' => 2, undef]) {
         my ($what, $column, $goal) = @$other;
         next if !$cost{ $names[0] }[0][$column];
@@ -268,6 +275,69 @@ part verify => sub {
             sprintf '(%.1f us)', $ns / 1000);
     }
     die "verify_bench failed\n" if $?;
+};
+
+# ---- patterns ----
+
+part patterns => sub {
+    my (%evil, %honest, @evil, @honest);
+    for my $round (1 .. $rounds) {
+        my %worst;
+        for my $line (split /\n/, `"$Rig::dir/lib/pattern_bench" 3`) {
+            if ($line =~ /^evil +(\S.*?) +\d+ bytes +([\d.]+) us/) {
+                push @evil, $1 if $round == 1 && !exists $worst{$1};
+                $worst{$1} = $2 / 1000 if $2 / 1000 > ($worst{$1} // -1);
+            } elsif ($line =~ /^honest +(\S.*?) +(\d+) ns/) {
+                push @honest, $1 if $round == 1;
+                push @{ $honest{$1} }, $2;
+            }
+        }
+        die "pattern_bench failed\n" if !@evil || !@honest;
+        push @{ $evil{$_} }, $worst{$_} for @evil;
+    }
+    heading("The longest match of evil patterns, in milliseconds of processor time ($rounds rounds)");
+    row(length > 45 ? substr($_, 0, 43) . '..' : $_, $evil{$_}, '<= 5') for @evil;
+    heading('A match of honest ones, in nanoseconds');
+    row(length > 45 ? substr($_, 0, 43) . '..' : $_, $honest{$_}) for @honest;
+};
+
+# ---- schemas ----
+
+part schemas => sub {
+    my ($top) = __FILE__ =~ m{^(.*)/build/bench/};
+    my $data = "$ENV{BENCH_BUILD}/schemas";
+    my $there = system("$top/build/schemas.sh", $ENV{BENCH_BUILD}) == 0;
+    my (%cost, %about, %worst, @names);
+    for my $round (1 .. $rounds) {
+        my %node;
+        if ($there) {
+            %node = map { my ($name, $n, undef, $ns) = split ' '; $name => [$n, $ns] } split /\n/, `node "$top/build/bench/ajv.js" "$data" 1000`;
+            die "ajv.js failed\n" if $? || !%node;
+        }
+        for my $line (split /\n/, `"$ENV{BENCH_BUILD}/bench/schema_bench" "@{[ $there ? $data : '-' ]}"`) {
+            my ($name, $n, $bytes, $ns) = split ' ', $line;
+            if ($name =~ /^(?:evil|hostile)$/) {
+                push @{ $worst{$name} }, $bytes / 1000;
+                $about{$name} = "(the worst of $n)";
+                next;
+            }
+            die "$name: ajv took $node{$name}[0] payloads, the module $n\n" if $node{$name}[0] != $n;
+            push @names, $name if $round == 1;
+            $about{$name} = [$n, $bytes];
+            push @{ $cost{$name} }, [$node{$name}[1], $ns];
+        }
+        die "schema_bench failed\n" if $? || !%worst;
+    }
+    my %goal = (push => '>= 2', union => '>= 10');
+    heading("Reading and validating: JSON.parse and ajv against the module ($rounds rounds)") if @names;
+    for my $name (@names) {
+        my @all = @{ $cost{$name} };
+        row("$name, $about{$name}[0] of $about{$name}[1] bytes", [map { $_->[0] / $_->[1] } @all], $goal{$name},
+            sprintf '(%.1f and %.1f us)', median(map { $_->[0] } @all) / 1000, median(map { $_->[1] } @all) / 1000);
+    }
+    heading("What the worst costs, ms ($rounds rounds)");
+    row('known-evil patterns, hostile strings', $worst{evil}, '<= 5', $about{evil});
+    row('schemas and documents made for harm', $worst{hostile}, '<= 20', $about{hostile});
 };
 
 # ---- queue ----

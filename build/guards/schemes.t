@@ -12,7 +12,7 @@ my %generic = map { $_->{generic} ? ($_->{name} => $_->{parameters}) : () } map 
 my @primitives = sort keys %generic;
 
 # heading => primitives its first table is for
-my %for = ('Every scheme' => \@primitives, 'Keys' => [grep { $_ ne 'none' } @primitives], map { $_ => [split /, /] } grep { $generic{ (split /, /)[0] } }
+my %for = ('Every scheme' => \@primitives, 'Keys' => [grep { $_ ne 'none' } @primitives], map { $_ => [split /, /, s/:.*//r] } grep { $generic{ (split /[,:]/)[0] } }
     slurp($page) =~ /^## (.*)$/mg);
 my (%manual, %words, $heading, $in);
 for (split /\n/, slurp($page)) {

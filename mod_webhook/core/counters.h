@@ -27,6 +27,7 @@
     X(dropped, "deliveries acknowledged and dropped by a rule")             \
     X(gated, "verified requests passed to another handler")                 \
     X(handshakes, "handshakes answered")                                    \
+    X(invalid, "requests that WebhookValidate ... report let pass")         \
     X(refused, "requests refused, all reasons")                             \
     X(unenforced, "requests let pass that were not verified")               \
     X(body_bytes, "bytes of accepted bodies")

@@ -217,6 +217,7 @@ static void compose(line *l, const entry *e, int cut, apr_pool_t *scratch)
     if (e->handlers && e->handler_count)
         put_handlers(l, e);
     put_text(l, "kept_as", e->kept_as);
+    put_text(l, "invalid", l->log->invalid);
     if (e->first_id && d->id && strcmp(e->first_id, d->id))
         put_text(l, "first_id", e->first_id);
     if (e->outcome == WEBHOOK_ACCEPT_REQUEUED)

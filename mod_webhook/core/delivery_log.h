@@ -25,6 +25,7 @@ typedef struct wh_delivery_log {
     apr_int64_t body_max; /* bytes of the body to include; 0: none */
     const char *const *credentials; /* further names that are sensitive, as in webhook_scheme_traits; may be NULL */
     const char *unenforced; /* accepted and duplicate: the reason verification gave, where it was not enforced; NULL */
+    const char *invalid; /* of this request: what WebhookValidate reported and let pass; NULL */
 } wh_delivery_log;
 
 /** accepted and duplicate: the delivery, where it goes and what was answered. */

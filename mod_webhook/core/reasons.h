@@ -41,6 +41,18 @@
     X(JSON_MEMBERS, "json-members", 413, "A JSON object has too many members")                                  \
     X(JSON_NAME_LENGTH, "json-name-length", 413, "The name of a JSON member is too long")                       \
     X(JSON_SIZE, "json-size", 413, "The JSON is too large")                                                     \
+    X(FORM_INVALID, "form-invalid", 400, "The form is not well formed")                                         \
+    X(FORM_DUPLICATE, "form-duplicate", 400, "A field occurs more than once")                                   \
+    X(MULTIPART_INVALID, "multipart-invalid", 400, "The multipart body is not well formed")                     \
+    X(CLOUDEVENT_INVALID, "cloudevent-invalid", 400, "The request is not a valid CloudEvent")                   \
+    X(CODING_INVALID, "coding-invalid", 400, "The body is not well formed in its content coding")               \
+    X(DECODED_TOO_LARGE, "decoded-too-large", 413, "The decoded body is larger than this endpoint takes")       \
+    X(DECODED_RATIO, "decoded-ratio", 413, "The body expands more than this endpoint takes")                    \
+    X(SCHEMA_INVALID, "schema-invalid", 422, "The payload does not match the schema of this endpoint")          \
+    X(SCHEMA_BUDGET, "schema-budget", 422, "Checking the payload against the schema takes too much work")       \
+    X(SCHEMA_DEPTH, "schema-depth", 422, "Checking the payload against the schema nests too deeply")            \
+    X(REGEX_LIMIT, "regex-limit", 422, "Matching the payload against a regular expression takes too much work") \
+    X(NUMBER_LIMIT, "number-limit", 422, "A number of the payload has more digits than can be compared")        \
     X(REPLAYED, "replayed", 409, "This delivery was already received")                                          \
     X(TLS_REQUIRED, "tls-required", 403, "This endpoint takes requests over TLS only")                          \
     X(SECRET_UNAVAILABLE, "secret-unavailable", 503, "The endpoint's secret cannot be used at the moment")      \
@@ -90,7 +102,9 @@ wh_refusal wh_refusal_of_json(const char *reason);
     X(STOPPED, "stopped", "the server was stopped during the attempt")                 \
     X(LOST, "lost", "the dispatcher or its lease ended during the attempt")            \
     X(EXPIRED, "expired", "the retry period is over")                                  \
-    X(BODY_LOST, "body-lost", "the delivery's body file cannot be read")
+    X(BODY_LOST, "body-lost", "the delivery's body file cannot be read")               \
+    X(TEMPLATE_VALUE, "bad-template-value", "a template gave a value that cannot stand in its place") \
+    X(TEMPLATE_MISSING, "no-template-value", "the job was made without a value for a template")
 
 #define WH_X(e, code, text) extern const char wh_failure_##e[];
 WH_FAILURES(WH_X)

@@ -16,6 +16,7 @@
 
 #include "core/counters.h"
 #include "core/envelope.h"
+#include "core/shape.h"
 #include "core/id.h"
 #include "core/json.h"
 #include "core/units.h"
@@ -43,6 +44,47 @@ static int parse_when(wh_ctl *ctl, const char *name, const char *text, apr_time_
     return wh_ctl_error(ctl, "%s takes an RFC 3339 time or how long ago (\"2h\"), not \"%s\"", name, text);
 }
 
+/* What was frozen for a job, one slot at a time. Values are the payload's, but a credential is shown to nobody who did not ask for the body. */
+static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webhook_slice *value, apr_pool_t *p)
+{
+    const wh_json_value *root = shape ? wh_json_root(shape) : NULL;
+    const wh_json_member *m;
+
+    if (i >= wh_json_size(root)) {
+        return NULL;
+    }
+    m = &root->u.members[i];
+    *value = wh_json_string(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? wh_json_at(&m->value, 0) : &m->value);
+    if (wh_slot_is_sensitive(apr_pstrmemdup(p, m->name, m->name_len))) {
+        value->data = "***";
+        value->len = 3;
+    }
+    return m;
+}
+
+static void put_shape(wh_buf *b, webhook_slice frozen)
+{
+    const wh_json *shape = wh_shape_open(frozen, b->pool);
+    const wh_json_member *m;
+    webhook_slice value;
+    apr_size_t i;
+
+    if (!shape) {
+        return;
+    }
+    wh_json_put_name(b, "shape");
+    wh_buf_adds(b, "{");
+    for (i = 0; (m = shape_next(shape, i, &value, b->pool)) != NULL; i++) {
+        int bad = wh_json_typeof(&m->value) == WH_JSON_ARRAY;
+
+        wh_json_put_name(b, apr_pstrmemdup(b->pool, m->name, m->name_len));
+        wh_buf_adds(b, bad ? "[" : "");
+        wh_json_put_string(b, value.data ? value.data : "", value.len);
+        wh_buf_adds(b, bad ? "]" : "");
+    }
+    wh_buf_adds(b, "}");
+}
+
 static void put_job(wh_buf *b, const webhook_job_row *j)
 {
     int i;
@@ -52,6 +94,7 @@ static void put_job(wh_buf *b, const webhook_job_row *j)
     wh_json_put_member_int(b, "attempts", j->attempts);
     wh_json_put_member_time(b, "due", j->due);
     wh_json_put_member(b, "reason", j->reason);
+    put_shape(b, j->shape);
     if (j->attempt_rows) {
         wh_json_put_name(b, "attempt_rows");
         wh_buf_adds(b, "[");
@@ -216,7 +259,23 @@ static void show_headers(webhook_slice lines, const char *const *credentials)
     }
 }
 
-static void show_job(const webhook_job_row *j)
+static void show_shape(webhook_slice frozen, apr_pool_t *p)
+{
+    const wh_json *shape = wh_shape_open(frozen, p);
+    const wh_json_member *m;
+    webhook_slice value;
+    apr_size_t i;
+
+    for (i = 0; (m = shape_next(shape, i, &value, p)) != NULL; i++) {
+        printf("  ");
+        print_text(apr_pstrmemdup(p, m->name, m->name_len));
+        printf(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? " has no value: it " : " = ");
+        print_text(apr_pstrmemdup(p, value.data ? value.data : "", value.len));
+        putchar('\n');
+    }
+}
+
+static void show_job(const webhook_job_row *j, apr_pool_t *p)
 {
     char when[WH_RFC3339_LEN + 1];
     int i;
@@ -227,6 +286,7 @@ static void show_job(const webhook_job_row *j)
     printf(": %s, %d attempt%s%s%s%s%s\n", j->state, j->attempts, j->attempts == 1 ? "" : "s", j->reason ? ", " : "",
            j->reason ? j->reason : "", strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? ", due " : "",
            strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? when : "");
+    show_shape(j->shape, p);
     for (i = 0; j->attempt_rows && i < j->attempt_rows->nelts; i++) {
         const webhook_attempt_row *a = &APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row);
         wh_format_time(when, a->started);
@@ -257,7 +317,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     int body_only = 0, i;
     const wh_argument table[] = {{"--body", NULL, NULL, &body_only}, {NULL, NULL, NULL, NULL}};
     const webhook_store_provider *provider;
-    webhook_query q = {.limit = 1, .with_jobs = 1, .with_attempts = 1, .with_body = 1};
+    webhook_query q = {.limit = 1, .with_jobs = 1, .with_attempts = 1, .with_shapes = 1, .with_body = 1};
     apr_array_header_t *words, *rows;
     const webhook_row *row;
     const char *const *credentials;
@@ -313,7 +373,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     printf("\n  body %" APR_OFF_T_FMT " bytes, SHA-256 %s\n  headers\n", row->delivery.body_len, row->delivery.body_sha256);
     show_headers(row->delivery.headers, credentials);
     for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
-        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row));
+        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), ctl->pool);
     }
     return WH_CTL_OK;
 }

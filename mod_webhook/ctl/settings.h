@@ -74,5 +74,6 @@ void wh_ctl_print(const char *text, apr_size_t len, int lines);
 typedef int wh_ctl_command(wh_ctl *ctl, int argc, const char *const *argv);
 wh_ctl_command wh_ctl_send, wh_ctl_verify, wh_ctl_sign, wh_ctl_schemes;                              /* requests.c */
 wh_ctl_command wh_ctl_list, wh_ctl_show, wh_ctl_replay, wh_ctl_tail, wh_ctl_stats, wh_ctl_check; /* queue.c */
+wh_ctl_command wh_ctl_validate;                                                                  /* validate.c */
 
 #endif

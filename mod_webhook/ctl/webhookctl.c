@@ -45,6 +45,9 @@ static const struct command {
     {"tail", wh_ctl_tail, "[--endpoint E] [--lines N] [--once]", "deliveries as they come in"},
     {"stats", wh_ctl_stats, "", "the store's figures and the server's counters"},
     {"check", wh_ctl_check, "", "look for inconsistencies in the store"},
+    {"validate", wh_ctl_validate,
+     "--schema FILE [--draft 7|2019-09|2020-12] [--ref URI=DIR]... [--format-assert] [--content-assert] [--strict] FILE...",
+     "documents against a JSON Schema: valid, or invalid with place and keyword"},
     {"version", version_command, "", "version of this tool"},
     {"help", help_command, "", "this text"},
 };

@@ -55,6 +55,7 @@ wh_record *wh_record_make(const webhook_lease *from, apr_pool_t *parent)
     lease = apr_pmemdup(p, from, sizeof(*from));
     lease->handler = text_copy(p, from->handler);
     lease->delivery = delivery_copy(from->delivery, p);
+    lease->shape = slice_copy(p, from->shape);
     r->pool = p;
     r->attempt.lease = lease;
     r->attempt.handler_name = lease->handler;

@@ -101,11 +101,22 @@ static void on_wake(int fd, int revents, void *baton)
     if (n == 0 || (n < 0 && errno != EAGAIN)) /* no server processes are left that could write */
         wh_loop_services.watch(d->loop, fd, 0, NULL, NULL);
     wh_turn_all_hungry(d);
+    if (d->fetcher)
+        wh_fetch_wake(d->fetcher);
+}
+
+/* What is wanted stays wanted: the next dispatcher fetches it. */
+static void end_fetching(wh_dispatcher *d)
+{
+    if (d->fetcher)
+        wh_fetch_close(d->fetcher);
+    d->fetcher = NULL;
 }
 
 static void begin_drain(wh_dispatcher *d)
 {
     d->draining = 1;
+    end_fetching(d);
     if (d->conf->drain_max > 0)
         d->drain_until = wh_monotonic() + d->conf->drain_max;
     /* The next dispatcher's now. */
@@ -185,6 +196,7 @@ static void begin_stop(wh_dispatcher *d, const char *why)
     int i;
 
     d->draining = d->stopping = 1;
+    end_fetching(d);
     d->stop_force = wh_monotonic() + STOP_FORCE;
     d->stop_leave = wh_monotonic() + STOP_LEAVE;
     d->store_back_off = 0;
@@ -258,6 +270,10 @@ static void housekeep(wh_dispatcher *d)
     webhook_result res;
     apr_status_t rv;
 
+    if (d->fetcher)
+        wh_fetch_turn(d->fetcher);
+    if (!d->store)
+        return;
     open_handlers(d, now);
     memset(&res, 0, sizeof(res));
     if (!d->owned) {
@@ -327,6 +343,8 @@ static apr_interval_time_t wait_time(wh_dispatcher *d)
     if (wh_turn_wanted(d))
         sooner(&wait, d->store_at > now ? d->store_at : now, now);
     if (!d->draining) {
+        if (d->fetcher && wh_fetch_wait(d->fetcher) < wait)
+            wait = wh_fetch_wait(d->fetcher);
         sooner(&wait, d->owned ? d->tick_at : d->store_at, now);
         if (d->owned && d->store_at <= now)
             sooner(&wait, d->maintain_at < d->reclaim_at ? d->maintain_at : d->reclaim_at, now);
@@ -348,7 +366,7 @@ static apr_status_t begin(wh_dispatcher *d)
     int i, fds[3];
 
     memset(&res, 0, sizeof(res));
-    rv = conf->store->open(&d->store, conf->store_conf, d->pool, &res);
+    rv = conf->store ? conf->store->open(&d->store, conf->store_conf, d->pool, &res) : APR_SUCCESS;
     if (rv != APR_SUCCESS) {
         wh_log(WH_LOG_ERROR, rv, "WH0622: the store cannot be opened: %s: %s", res.reason ? res.reason : "failed",
                res.detail ? res.detail : "no detail");
@@ -378,6 +396,8 @@ static apr_status_t begin(wh_dispatcher *d)
     for (i = 0; i < 3; i++)
         wh_loop_services.watch(d->loop, fds[i], WEBHOOK_WATCH_READ, on_control, d);
     wh_loop_services.watch(d->loop, conf->wake_fd, WEBHOOK_WATCH_READ, on_wake, d);
+    if (conf->fetch)
+        d->fetcher = wh_fetch_open(conf->fetch, d->loop, &wh_loop_services, d->pool);
     return APR_SUCCESS;
 }
 
@@ -433,6 +453,7 @@ int wh_dispatch_run(const wh_dispatch_conf *conf, apr_pool_t *pool)
     ok = begin(&d) == APR_SUCCESS;
     if (ok)
         run(&d);
+    end_fetching(&d);
     for (i = 0; ok && i < d.worker_count; i++) {
         if (d.workers[i].handler)
             d.workers[i].def->provider->close(d.workers[i].handler);

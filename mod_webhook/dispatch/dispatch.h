@@ -10,6 +10,7 @@
 #include <apr_tables.h>
 #include "core/counters.h"
 #include "core/delivery_log.h"
+#include "dispatch/fetch.h"
 #include "dispatch/retry.h"
 #include "webhook_provider.h"
 
@@ -23,6 +24,7 @@ typedef struct wh_handler_def {
     apr_interval_time_t timeout;  /* of one attempt; default 30 s */
     apr_int64_t capture;          /* bytes of output or response kept; default 64 KiB, at most 16 MiB */
     wh_retry_policy retry;
+    struct wh_templates *templates; /* httpd/template.c's: what of it is made from deliveries; NULL: nothing */
     const char *file; /* where it was configured */
     int line;
 } wh_handler_def;
@@ -39,9 +41,10 @@ const char *wh_handler_define(wh_handler_def **out, const webhook_handler_provid
                               const apr_array_header_t *options, apr_pool_t *pconf, apr_pool_t *ptemp);
 
 typedef struct wh_dispatch_conf {
-    const webhook_store_provider *store;
+    const webhook_store_provider *store; /* NULL: nothing is delivered, then there are no handlers either */
     const webhook_store_conf *store_conf;
     const apr_array_header_t *handlers; /* wh_handler_def * */
+    const wh_fetch_conf *fetch;         /* NULL: no keys are fetched */
     const wh_delivery_log *log;         /* may be NULL */
     wh_counters *counters;              /* may be NULL */
     apr_interval_time_t kill_after;     /* on stop: TERM to KILL of commands; default 2 s, all gone within 3 s */

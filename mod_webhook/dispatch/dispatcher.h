@@ -29,6 +29,7 @@ typedef struct wh_dispatcher {
     apr_pool_t *pool, *turn_pool, *scratch;
     webhook_loop *loop;
     webhook_store *store;
+    wh_fetcher *fetcher; /* NULL: nothing to fetch, or no more */
     wh_worker *workers;
     int worker_count;
     apr_hash_t *by_name, *warned;

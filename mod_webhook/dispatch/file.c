@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file.c: the file handler. format=json appends one envelope line per delivery to a file; format=raw makes one file per delivery with
- * the received bytes. An attempt is done only when its bytes are on disk.
+ * file.c: the file handler. format=json appends one envelope line per delivery to a file, format=cloudevents one structured CloudEvent;
+ * format=raw makes one file per delivery with the received bytes. An attempt is done only when its bytes are on disk.
  *
  * Lines are collected by start() and written by flush(), all with one write and one sync (file_append.c).
  *
@@ -28,6 +28,7 @@
 #include "core/units.h"
 #include "dispatch/file_append.h"
 #include "dispatch/file_name.h"
+#include "dispatch/format.h"
 
 #define BATCH_BYTES (8 << 20)          /* collected lines are written when they pass this, whoever is still to be started */
 #define WAITING_BYTES (4 * BATCH_BYTES) /* no more are collected while another process holds the lock */
@@ -36,11 +37,14 @@
 #define DEFAULT_CONCURRENCY 256
 #define RAW_PATTERN "%Y%m%dT%H%M%SZ-%{id}.%{ext}"
 
-enum { FORMAT_JSON, FORMAT_RAW };
+/* json is what envelope was called at first, and the default: files of lines. */
+enum { FORMAT_JSON, FORMAT_RAW, FORMAT_ENVELOPE, FORMAT_CLOUDEVENTS };
 
 struct webhook_handler_conf {
     const char *dir;     /* absolute, without a trailing slash except "/" itself */
     const char *pattern; /* checked file name pattern */
+    const wh_slotted *slotted;  /* of a pattern with values of the delivery in it; NULL: pattern is all */
+    apr_array_header_t *slots;  /* webhook_slot */
     int format;
     const char *mode_text;
     mode_t mode;
@@ -52,7 +56,7 @@ struct webhook_handler_conf {
 typedef struct item {
     struct item *next;
     webhook_attempt *attempt;
-    wh_buf line;
+    webhook_slice line;
     apr_time_t deadline; /* monotonic */
 } item;
 
@@ -72,7 +76,7 @@ struct webhook_handler {
 /* -------------------------------------------------------------------------------------------------------- configuration --- */
 
 static const wh_option_spec file_options[] = {
-    {"format", WH_OPT_ENUM, offsetof(webhook_handler_conf, format), 0, 0, "json|raw"},
+    {"format", WH_OPT_ENUM, offsetof(webhook_handler_conf, format), 0, 0, "json|raw|envelope|cloudevents"},
     {"mode", WH_OPT_STRING, offsetof(webhook_handler_conf, mode_text), 0, 0, NULL},
     {"rotate", WH_OPT_SIZE, offsetof(webhook_handler_conf, rotate), 4096, 0, NULL},
     {"keep", WH_OPT_INT, offsetof(webhook_handler_conf, keep), 0, 9999, NULL},
@@ -93,9 +97,38 @@ static int parse_mode(const char *text, mode_t *mode)
     return (m & ~(mode_t)0664) == 0 && (m & 0600) == 0600;
 }
 
+/* The one before the file name: values of the delivery may have slashes in their text, and stand in the file name alone. */
+static const char *last_slash(const char *target)
+{
+    const char *end = strstr(target, "%{");
+
+    for (end = end ? end : target + strlen(target); end > target && *end != '/'; end--)
+        ;
+    return end;
+}
+
+/* Values of the delivery in the name of a file: the directory is fixed, and %{id} still keeps deliveries apart. */
+static const char *parse_slots(webhook_handler_conf *conf, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    wh_slotted *s;
+    const char *err;
+
+    conf->slots = apr_array_make(pconf, 2, sizeof(webhook_slot));
+    if ((err = wh_slotted_parse(&s, conf->pattern, WEBHOOK_PLACE_NAME, conf->slots, pconf)) != NULL)
+        return err;
+    if (!wh_slotted_any(s))
+        return NULL;
+    if (strchr(wh_slotted_with(s, "", ptemp), '/'))
+        return "a directory cannot hold a value of the delivery (%{...}): only the file name can";
+    if (conf->format != FORMAT_RAW)
+        return "a file name with values of the delivery (%{...}) is for format=raw, a file per delivery";
+    conf->slotted = s;
+    return NULL;
+}
+
 static const char *split_target(webhook_handler_conf *conf, const char *target, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
-    const char *slash = strrchr(target, '/');
+    const char *slash = last_slash(target);
     const char *err;
     struct stat st;
 
@@ -116,7 +149,9 @@ static const char *split_target(webhook_handler_conf *conf, const char *target, 
 
     if (!*conf->pattern)
         return apr_psprintf(ptemp, "handler file: \"%s\" is a directory (format=json needs a file name, format=raw takes a directory)", target);
-    err = wh_file_pattern_check(conf->pattern, conf->format == FORMAT_RAW, ptemp);
+    err = parse_slots(conf, pconf, ptemp);
+    if (!err)
+        err = wh_file_pattern_check(conf->slotted ? wh_slotted_with(conf->slotted, "_", ptemp) : conf->pattern, conf->format == FORMAT_RAW, ptemp);
     if (err)
         return apr_pstrcat(ptemp, "handler file: ", err, NULL);
     if (strchr(conf->dir, '%'))
@@ -152,6 +187,8 @@ static const char *file_configure(webhook_handler_conf **out, const char *target
     }
     if (conf->rotate && conf->format == FORMAT_RAW)
         return "handler file: option \"rotate\" goes with format=json only (format=raw makes a file per delivery)";
+    if (conf->format == FORMAT_ENVELOPE)
+        conf->format = FORMAT_JSON;
     if (conf->keep && !conf->rotate)
         return "handler file: option \"keep\" needs option \"rotate\"";
     err = split_target(conf, target, pconf, ptemp);
@@ -164,7 +201,8 @@ static const char *file_configure(webhook_handler_conf **out, const char *target
 static const char *file_describe(const webhook_handler_conf *conf, apr_pool_t *p)
 {
     const char *text = apr_psprintf(p, "path=%s/%s format=%s mode=%04o", strcmp(conf->dir, "/") ? conf->dir : "", conf->pattern,
-                                    conf->format == FORMAT_RAW ? "raw" : "json", (unsigned)conf->mode);
+                                    conf->format == FORMAT_RAW ? "raw" : conf->format == FORMAT_CLOUDEVENTS ? "cloudevents" : "json",
+                                    (unsigned)conf->mode);
 
     if (conf->rotate)
         text = apr_pstrcat(p, text, " rotate=", wh_format_size(conf->rotate, p), NULL);
@@ -306,7 +344,9 @@ static void flush_lines(webhook_handler *h)
         apr_pool_clear(h->scratch);
         lines = apr_palloc(h->scratch, sizeof(*lines) * WH_APPEND_LINES);
         for (const item *it = h->first; it && count < WH_APPEND_LINES; it = it->next, count++) {
-            lines[count].iov_base = it->line.data;
+            union { const char *in; char *out; } bytes = { it->line.data }; /* writev only reads them */
+
+            lines[count].iov_base = bytes.out;
             lines[count].iov_len = it->line.len;
         }
         err = wh_append_lines(&h->append, lines, count, &written, &busy, h->scratch);
@@ -362,14 +402,32 @@ static int holds(const char *path, webhook_slice body)
     return same;
 }
 
-/* @return NULL or what went wrong; *name is set as soon as it is known */
-static const char *write_raw(webhook_handler *h, const webhook_delivery *d, webhook_slice body, char *name)
+/* The pattern with this delivery's values in it. What they hold was checked: they bring no conversions and no slashes. */
+static const char *fill_pattern(const webhook_handler_conf *conf, const webhook_lease *lease, wh_filled *how, const char **why, apr_pool_t *p)
 {
-    apr_status_t rv = wh_file_name_expand(name, h->conf->pattern, d->received, d);
+    char probe[WH_FILE_NAME_MAX + 1];
+    wh_buf b;
+
+    *how = WH_FILLED;
+    if (!conf->slotted)
+        return conf->pattern;
+    wh_buf_init(&b, p, 128);
+    *how = wh_slotted_fill(&b, conf->slotted, wh_shape_open(lease->shape, p), why);
+    if (*how == WH_FILLED && wh_file_name_expand(probe, b.data, lease->delivery->received, lease->delivery) != APR_SUCCESS) {
+        *how = WH_FILLED_BAD;
+        *why = apr_psprintf(p, "the values would make a file name that begins with a dot or is longer than %d bytes", WH_FILE_NAME_MAX);
+    }
+    return b.data;
+}
+
+/* @return NULL or what went wrong; *name is set as soon as it is known */
+static const char *write_raw(webhook_handler *h, const char *pattern, const webhook_delivery *d, webhook_slice body, char *name)
+{
+    apr_status_t rv = wh_file_name_expand(name, pattern, d->received, d);
     const char *path;
 
     if (rv != APR_SUCCESS)
-        return describe_error(h, "name", h->conf->pattern, rv);
+        return describe_error(h, "name", pattern, rv);
     rv = wh_durable_create(h->conf->dir, name, body, h->conf->mode, 0, h->scratch);
     if (rv == APR_SUCCESS)
         return NULL;
@@ -406,11 +464,18 @@ static void flush_raw(webhook_handler *h)
         webhook_attempt *attempt = h->first->attempt;
         webhook_attempt_result done = {.outcome = WEBHOOK_OUTCOME_DONE};
         char name[WH_FILE_NAME_MAX + 1] = "";
-        const char *err;
+        const char *err, *pattern, *why;
         webhook_slice body;
+        wh_filled how;
         apr_status_t rv;
 
         apr_pool_clear(h->scratch);
+        pattern = fill_pattern(h->conf, attempt->lease, &how, &why, attempt->pool);
+        if (how != WH_FILLED) {
+            wh_format_failed(&done, how, why);
+            finish_first(h, &done);
+            continue;
+        }
         rv = wh_delivery_body(attempt->lease->delivery, &body, attempt->pool);
         if (rv != APR_SUCCESS) {
             h->first = h->first->next;
@@ -419,7 +484,7 @@ static void flush_raw(webhook_handler *h)
             body_lost(h, attempt, rv);
             continue;
         }
-        err = write_raw(h, attempt->lease->delivery, body, name);
+        err = write_raw(h, pattern, attempt->lease->delivery, body, name);
         if (err) {
             say_failed(h, err);
             retry_first(h, err);
@@ -462,7 +527,7 @@ static void file_start(webhook_handler *h, webhook_attempt *attempt)
 
     it->attempt = attempt;
     it->deadline = wh_monotonic() + attempt->timeout;
-    if (h->conf->format == FORMAT_JSON) {
+    if (h->conf->format != FORMAT_RAW) {
         if (h->bytes > BATCH_BYTES)
             file_flush(h);
         if (h->bytes > WAITING_BYTES) {
@@ -477,11 +542,7 @@ static void file_start(webhook_handler *h, webhook_attempt *attempt)
             body_lost(h, attempt, rv);
             return;
         }
-        if (!body.data)
-            body.data = ""; /* {NULL,0} would leave the member out */
-        wh_buf_init(&it->line, attempt->pool, body.len + body.len / 8 + 2 * d->headers.len + 1024);
-        wh_envelope_write(&it->line, d, body, attempt->handler_name, attempt->lease->attempt);
-        wh_buf_add(&it->line, "\n", 1);
+        it->line = wh_format_line(h->conf->format == FORMAT_CLOUDEVENTS ? WH_FORMAT_CLOUDEVENTS : WH_FORMAT_ENVELOPE, attempt, body);
         h->bytes += it->line.len;
     }
     *h->last = it;
@@ -508,6 +569,11 @@ static void file_close(webhook_handler *h)
     wh_append_close(&h->append);
 }
 
+static const apr_array_header_t *file_slots(const webhook_handler_conf *conf)
+{
+    return conf->slots;
+}
+
 const webhook_handler_provider wh_handler_file = {
     .name = "file",
     .configure = file_configure,
@@ -518,4 +584,5 @@ const webhook_handler_provider wh_handler_file = {
     .close = file_close,
     .default_concurrency = DEFAULT_CONCURRENCY,
     .describe = file_describe,
+    .slots = file_slots,
 };

@@ -561,21 +561,18 @@ void wh_persistent_start(wh_persistent *h, webhook_attempt *attempt)
     const webhook_delivery *d = attempt->lease->delivery;
     webhook_slice body;
     item *it;
-    wh_buf b;
     apr_status_t rv = wh_delivery_body(d, &body, attempt->pool);
 
     if (rv != APR_SUCCESS) {
         wh_pipe_body_lost(h->loop, h->services, attempt, rv);
         return;
     }
-    wh_buf_init(&b, attempt->pool, body.len + body.len / 8 + 4096);
-    wh_envelope_write(&b, d, body, attempt->handler_name, attempt->lease->attempt);
-    wh_buf_add(&b, "\n", 1);
+    body = wh_format_line(h->conf->format, attempt, body);
     it = apr_pcalloc(attempt->pool, sizeof(*it));
     it->owner = h;
     it->attempt = attempt;
-    it->line = b.data;
-    it->len = b.len;
+    it->line = body.data;
+    it->len = body.len;
     it->link = h->tail;
     *h->tail = it;
     h->tail = &it->next;

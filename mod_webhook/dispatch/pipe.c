@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "core/cloudevents_write.h"
 #include "core/envelope.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -22,12 +23,12 @@
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 #define DEFAULT_UMASK 027
-#define ENV_MAX 24
+#define ENV_MAX (24 + WH_CE_ATTRIBUTES)
 
 /* ---- configuration ---- */
 
 typedef struct pipe_words {
-    int mode, input, privileges;
+    int mode, format, input, privileges;
     apr_array_header_t *success, *fail;
     const char *umask, *cwd, *path;
     int nproc, nofile;
@@ -37,7 +38,8 @@ typedef struct pipe_words {
 
 static const wh_option_spec pipe_specs[] = {
     { "mode", WH_OPT_ENUM, offsetof(pipe_words, mode), 0, 0, "delivery|persistent" },
-    { "input", WH_OPT_ENUM, offsetof(pipe_words, input), 0, 0, "raw|envelope" },
+    { "format", WH_OPT_ENUM, offsetof(pipe_words, format), 0, 0, WH_FORMAT_WORDS },
+    { "input", WH_OPT_ENUM, offsetof(pipe_words, input), 0, 0, "raw|envelope" }, /* what format= was called at first */
     { "success", WH_OPT_LIST, offsetof(pipe_words, success), 0, 0, NULL },
     { "fail", WH_OPT_LIST, offsetof(pipe_words, fail), 0, 0, NULL },
     { "umask", WH_OPT_STRING, offsetof(pipe_words, umask), 0, 0, NULL },
@@ -101,6 +103,35 @@ static const char *program_check(const char *path, apr_pool_t *p)
     return NULL;
 }
 
+/* Arguments with slots. The program itself is never chosen by a delivery. */
+static const char *arguments_parse(webhook_handler_conf *conf, apr_pool_t *pconf)
+{
+    char *const *argv = conf->command.argv;
+    const wh_slotted **all;
+    const char *err;
+    int i, n;
+
+    for (n = 0; argv[n]; n++)
+        ;
+    all = apr_pcalloc(pconf, sizeof(*all) * (apr_size_t)(n + 1));
+    conf->slots = apr_array_make(pconf, 4, sizeof(webhook_slot));
+    for (i = 0; i < n; i++) {
+        wh_slotted *one;
+
+        if (!strstr(argv[i], "%{"))
+            continue;
+        if (!i)
+            return "handler pipe: the program itself cannot hold a value of the delivery (%{...}): only its arguments can";
+        if ((err = wh_slotted_parse(&one, argv[i], WEBHOOK_PLACE_ARGUMENT, conf->slots, pconf)))
+            return apr_pstrcat(pconf, "handler pipe: ", err, NULL);
+        all[i] = one;
+        conf->arguments = all;
+    }
+    if (conf->arguments && conf->mode == WH_PIPE_PERSISTENT)
+        return "handler pipe: a persistent program is started before any delivery is there: its arguments cannot hold %{...}";
+    return NULL;
+}
+
 static const char *pipe_configure(webhook_handler_conf **out, const char *target, const apr_array_header_t *options, apr_pool_t *pconf,
                                   apr_pool_t *ptemp)
 {
@@ -111,6 +142,7 @@ static const char *pipe_configure(webhook_handler_conf **out, const char *target
     const char *err;
 
     memset(&words, 0, sizeof(words));
+    words.input = words.format = -1;
     words.cwd = "/";
     words.path = DEFAULT_PATH;
     words.fsize = -1;
@@ -119,15 +151,21 @@ static const char *pipe_configure(webhook_handler_conf **out, const char *target
 
     if (apr_tokenize_to_argv(target, &argv, pconf) != APR_SUCCESS || !argv[0] || !argv[0][0])
         return apr_psprintf(ptemp, "handler pipe: \"%s\" is not a command line: the absolute path of a program and its arguments", target);
-    if ((err = program_check(argv[0], ptemp)))
-        return err;
-    conf->target = apr_pstrdup(pconf, target);
     conf->command.argv = argv;
     conf->mode = words.mode;
-    conf->input = words.input;
+    if ((err = arguments_parse(conf, pconf)) || (err = program_check(argv[0], ptemp)))
+        return err;
+    conf->target = apr_pstrdup(pconf, target);
+    if (words.input >= 0 && words.format >= 0)
+        return "handler pipe: format= and input= are the same: give format= alone";
+    if (words.format < 0)
+        words.format = words.input;
 
-    if (conf->mode == WH_PIPE_PERSISTENT && (words.success || words.fail || words.input))
+    if (conf->mode == WH_PIPE_PERSISTENT && (words.success || words.fail || words.input >= 0))
         return "handler pipe: success=, fail= and input= are for mode=delivery; a persistent program gets envelopes and answers in lines";
+    if (conf->mode == WH_PIPE_PERSISTENT && words.format >= 0 && words.format != WH_FORMAT_ENVELOPE && words.format != WH_FORMAT_CLOUDEVENTS)
+        return "handler pipe: a persistent program gets lines (format= allowed with mode=persistent: envelope, cloudevents)";
+    conf->format = words.format >= 0 ? (wh_format)words.format : conf->mode == WH_PIPE_PERSISTENT ? WH_FORMAT_ENVELOPE : WH_FORMAT_RAW;
     memset(conf->verdict, WEBHOOK_OUTCOME_RETRY, sizeof(conf->verdict));
     if (!words.success)
         conf->verdict[0] = WEBHOOK_OUTCOME_DONE;
@@ -159,9 +197,8 @@ static const char *pipe_configure(webhook_handler_conf **out, const char *target
 
 static const char *pipe_describe(const webhook_handler_conf *conf, apr_pool_t *p)
 {
-    return apr_psprintf(p, "program=%s\nmode=%s\ninput=%s\ncwd=%s\numask=%04o\npath=%s\nprivileges=%s\n", conf->target,
-                        conf->mode == WH_PIPE_PERSISTENT ? "persistent" : "delivery",
-                        conf->mode == WH_PIPE_PERSISTENT || conf->input == WH_PIPE_ENVELOPE ? "envelope" : "raw", conf->command.cwd,
+    return apr_psprintf(p, "program=%s\nmode=%s\nformat=%s\ncwd=%s\numask=%04o\npath=%s\nprivileges=%s\n", conf->target,
+                        conf->mode == WH_PIPE_PERSISTENT ? "persistent" : "delivery", wh_format_names[conf->format], conf->command.cwd,
                         (unsigned)conf->command.umask, conf->path, conf->command.keep_privileges ? "keep" : "drop");
 }
 
@@ -206,7 +243,57 @@ static char **env_make(const webhook_handler_conf *conf, const webhook_attempt *
     env_put(env, &n, "WEBHOOK_CONTENT_TYPE", d->content_type, p);
     env_put(env, &n, "WEBHOOK_BODY_LENGTH", apr_psprintf(p, "%" APR_OFF_T_FMT, d->body_len), p);
     env_put(env, &n, "WEBHOOK_BODY_SHA256", d->body_sha256, p);
+    if (conf->format == WH_FORMAT_CE_BINARY) {
+        wh_ce_attribute attributes[WH_CE_ATTRIBUTES];
+        int i, count = wh_ce_attributes(attributes, d, p);
+
+        for (i = 0; i < count; i++) {
+            char *name = apr_pstrcat(p, "CE_", attributes[i].name, NULL);
+
+            for (char *c = name; *c; c++)
+                *c = (char)apr_toupper(*c);
+            env_put(env, &n, name, attributes[i].value, p);
+        }
+    }
     return env;
+}
+
+/* ---- the arguments ---- */
+
+/* This delivery's command. @return NULL, or why there is none (then *how says what kind of failure it is) */
+static const char *arguments_fill(wh_runner_command *out, wh_filled *how, const webhook_handler_conf *conf, const webhook_lease *lease,
+                                  apr_pool_t *p)
+{
+    const wh_json *shape = wh_shape_open(lease->shape, p);
+    int i, n, options = 1;
+    const char *why;
+    char **argv;
+    wh_buf b;
+
+    *how = WH_FILLED_BAD;
+    for (n = 0; conf->command.argv[n]; n++)
+        ;
+    argv = apr_pcalloc(p, sizeof(*argv) * (apr_size_t)(n + 1));
+    for (i = 0; i < n; i++) {
+        argv[i] = conf->command.argv[i];
+        if (!conf->arguments[i]) {
+            options &= strcmp(argv[i], "--") != 0;
+            continue;
+        }
+        wh_buf_init(&b, p, 64);
+        *how = wh_slotted_fill(&b, conf->arguments[i], shape, &why);
+        if (*how != WH_FILLED)
+            return why;
+        *how = WH_FILLED_BAD;
+        if (b.len > WH_PIPE_ARGUMENT_MAX)
+            return apr_psprintf(p, "argument %d of the program would be longer than %d bytes", i, WH_PIPE_ARGUMENT_MAX);
+        if (options && *b.data == '-' && *wh_slotted_prefix(conf->arguments[i]) != '-')
+            return apr_psprintf(p, "argument %d of the program would begin with '-' and be taken for an option (write -- before it)", i);
+        argv[i] = b.data;
+    }
+    *out = conf->command;
+    out->argv = argv;
+    return NULL;
 }
 
 /* ---- a program per delivery ---- */
@@ -336,6 +423,7 @@ static void pipe_start(webhook_handler *h, webhook_attempt *attempt)
     const webhook_delivery *d = attempt->lease->delivery;
     webhook_attempt_result result;
     wh_runner_job job;
+    wh_filled how;
     running *run;
     apr_status_t rv;
 
@@ -349,16 +437,20 @@ static void pipe_start(webhook_handler *h, webhook_attempt *attempt)
         wh_pipe_body_lost(h->loop, h->services, attempt, rv);
         return;
     }
-    if (h->conf->input == WH_PIPE_ENVELOPE) {
-        wh_buf b;
-
-        wh_buf_init(&b, attempt->pool, job.input.len + 4096);
-        wh_envelope_write(&b, d, job.input, attempt->handler_name, attempt->lease->attempt);
-        wh_buf_add(&b, "\n", 1);
-        job.input.data = b.data;
-        job.input.len = b.len;
-    }
+    if (wh_format_type(h->conf->format))
+        job.input = wh_format_line(h->conf->format, attempt, job.input);
     job.command = &h->conf->command;
+    if (h->conf->arguments) {
+        wh_runner_command *command = apr_palloc(attempt->pool, sizeof(*command));
+        const char *why = arguments_fill(command, &how, h->conf, attempt->lease, attempt->pool);
+
+        if (why) {
+            wh_format_failed(&result, how, why);
+            h->services->finish(h->loop, attempt, &result);
+            return;
+        }
+        job.command = command;
+    }
     job.env = env_make(h->conf, attempt, attempt->pool);
     job.capture = attempt->capture;
     job.timeout = attempt->timeout;
@@ -435,6 +527,11 @@ static apr_status_t pipe_open(webhook_handler **out, const webhook_handler_conf 
     return APR_SUCCESS;
 }
 
+static const apr_array_header_t *pipe_slots(const webhook_handler_conf *conf)
+{
+    return conf->slots;
+}
+
 const webhook_handler_provider wh_handler_pipe = {
     .name = "pipe",
     .configure = pipe_configure,
@@ -443,4 +540,5 @@ const webhook_handler_provider wh_handler_pipe = {
     .stop = pipe_stop,
     .close = pipe_close,
     .describe = pipe_describe,
+    .slots = pipe_slots,
 };

@@ -19,7 +19,12 @@
  * Values are the bytes as received or they are absent: a variable without a value, with a control byte (0x00-0x1f, 0x7f) in its value or
  * longer than WH_PIPE_VALUE_MAX is not set. (Cut or rewritten values would look like received ones.)
  *
- * mode=delivery (default): one program per delivery; the body (or, with input=envelope, the envelope of core/envelope.h as one line) on
+ * With format=cloudevents-binary the attributes of the CloudEvent come too: CE_ID, CE_SOURCE, CE_TYPE, ... (core/cloudevents_write.h).
+ *
+ * Arguments may have slots (core/shape.h): each stays one argument, whatever its value. A value that would make the argument begin with '-'
+ * is refused unless the argument itself is written so or stands behind "--", as is one longer than WH_PIPE_ARGUMENT_MAX.
+ *
+ * mode=delivery (default): one program per delivery; the body, in the format asked for (dispatch/format.h; all but raw as one line), on
  * standard input; standard output and error are kept together in the attempt, up to capture=. Exit status in success= (default 0): done;
  * in fail= (default none): dead; anything else, a signal, the timeout: retry. On a timeout or a stop the process group gets TERM, then KILL.
  * After the program has ended, what it left in its process group is killed.
@@ -35,10 +40,12 @@
 #ifndef WH_DISPATCH_PIPE_H
 #define WH_DISPATCH_PIPE_H
 
+#include "dispatch/format.h"
 #include "dispatch/runner.h"
 #include "webhook_provider.h"
 
 #define WH_PIPE_VALUE_MAX 8192
+#define WH_PIPE_ARGUMENT_MAX 65536 /* the kernel takes 128 KiB for one, and a quarter of the stack's limit for all */
 
 /* TERM to KILL when an attempt took too long; on a stop the dispatcher says how long. */
 #define WH_PIPE_GRACE apr_time_from_sec(5)
@@ -46,12 +53,14 @@
 #define WH_PIPE_PATIENCE apr_time_from_sec(10)
 
 enum wh_pipe_mode { WH_PIPE_DELIVERY = 0, WH_PIPE_PERSISTENT };
-enum wh_pipe_input { WH_PIPE_RAW = 0, WH_PIPE_ENVELOPE };
 
 struct webhook_handler_conf {
     const char *target;
     const char *path;
-    int mode, input;
+    int mode;
+    wh_format format;
+    const wh_slotted *const *arguments; /* by index in command.argv; NULL: the argument is fixed. NULL: all are */
+    apr_array_header_t *slots;          /* webhook_slot, of all arguments */
     unsigned char verdict[256]; /* webhook_outcome by exit status */
     wh_runner_command command;
 };

@@ -369,11 +369,11 @@ static CURLcode set_bounds(transfer *t, const webhook_handler_conf *conf)
     return rc;
 }
 
-static CURLcode set_request(transfer *t, const webhook_handler_conf *conf, webhook_slice body)
+static CURLcode set_request(transfer *t, const webhook_handler_conf *conf, const char *url, webhook_slice body)
 {
     CURLcode rc = CURLE_OK;
 
-    SET(CURLOPT_URL, conf->url);
+    SET(CURLOPT_URL, url);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_POST, 1L);
     SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
@@ -412,12 +412,14 @@ static void upstream_start(webhook_handler *h, webhook_attempt *attempt)
     const webhook_delivery *d = attempt->lease->delivery;
     struct curl_slist *headers = NULL;
     const char *why;
-    webhook_slice body;
+    webhook_slice received;
+    wh_upstream_message m;
+    wh_filled how;
     transfer *t;
     CURLcode rc;
     CURLMcode mrc;
     char text[120];
-    apr_status_t rv = wh_delivery_body(d, &body, attempt->pool);
+    apr_status_t rv = wh_delivery_body(d, &received, attempt->pool);
 
     if (rv != APR_SUCCESS) {
         /* gone stays gone; anything else may heal */
@@ -425,7 +427,15 @@ static void upstream_start(webhook_handler *h, webhook_attempt *attempt)
                     apr_psprintf(attempt->pool, "cannot read the body: %s", apr_strerror(rv, text, sizeof(text))));
         return;
     }
-    rv = wh_upstream_headers(&headers, &why, h->conf, attempt->handler_name, attempt->lease, attempt->pool);
+    how = wh_upstream_fill(&m, h->conf, attempt, received, &why);
+    if (how != WH_FILLED) {
+        webhook_attempt_result r;
+
+        wh_format_failed(&r, how, why);
+        h->services->finish(h->loop, attempt, &r);
+        return;
+    }
+    rv = wh_upstream_headers(&headers, &why, h->conf, m.headers, attempt, attempt->pool);
     if (rv != APR_SUCCESS) {
         curl_slist_free_all(headers);
         if (rv == APR_EINVAL)
@@ -444,7 +454,7 @@ static void upstream_start(webhook_handler *h, webhook_attempt *attempt)
     t->headers = headers;
     rc = set_bounds(t, h->conf);
     if (rc == CURLE_OK)
-        rc = set_request(t, h->conf, body);
+        rc = set_request(t, h->conf, m.url, m.body);
     if (rc != CURLE_OK) {
         h->services->log(h->loop, WH_LOG_ERROR, "WH0731: handler %s: cannot prepare the request: %s", h->name, curl_easy_strerror(rc));
         finish_with(h, release(t), WEBHOOK_OUTCOME_RETRY, reason_of(rc, 0), curl_easy_strerror(rc));
@@ -509,6 +519,11 @@ static void upstream_close(webhook_handler *h)
     }
 }
 
+static const apr_array_header_t *upstream_slots(const webhook_handler_conf *conf)
+{
+    return conf->slots;
+}
+
 const webhook_handler_provider wh_handler_upstream = {
     .name = "upstream",
     .configure = wh_upstream_configure,
@@ -517,4 +532,5 @@ const webhook_handler_provider wh_handler_upstream = {
     .stop = upstream_stop,
     .close = upstream_close,
     .describe = wh_upstream_describe,
+    .slots = upstream_slots,
 };

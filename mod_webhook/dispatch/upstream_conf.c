@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "core/cloudevents_write.h"
+#include "core/encode_for.h"
 #include "core/envelope.h"
 #include "core/options.h"
 #include "core/units.h"
@@ -51,18 +53,6 @@ static int is_token(const char *s, apr_size_t len)
             return 0;
     }
     return len > 0;
-}
-
-/* Field content of RFC 9110 section 5.5, obs-text included; no CR, LF, NUL or other control but the tab. */
-static int is_value(const char *s, apr_size_t len)
-{
-    for (apr_size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return 0;
-    }
-    return 1;
 }
 
 static int same_name(const char *a, const char *b, apr_size_t len)
@@ -145,7 +135,7 @@ static apr_status_t add(maker *m, const char *name, apr_size_t nlen, const char 
 {
     struct curl_slist *longer;
 
-    if (!is_value(value, vlen)) {
+    if (!wh_fits_header(value, vlen)) {
         *m->why = apr_psprintf(m->p, "the value for the header %.*s holds a control character", (int)nlen, name);
         return APR_EINVAL;
     }
@@ -194,9 +184,26 @@ static int is_word(webhook_slice s, const char *word)
     return s.len == strlen(word) && same_name(s.data, word, s.len);
 }
 
-apr_status_t wh_upstream_headers(struct curl_slist **list, const char **why, const webhook_handler_conf *conf, const char *handler_name,
-                                 const webhook_lease *lease, apr_pool_t *p)
+/* The attributes of the binary form; the sender's own were not passed. */
+static apr_status_t add_attributes(maker *m, const webhook_handler_conf *conf, const webhook_delivery *d)
 {
+    wh_ce_attribute attributes[WH_CE_ATTRIBUTES];
+    int n = wh_ce_attributes(attributes, d, m->p);
+    apr_status_t rv = APR_SUCCESS;
+
+    for (int i = 0; i < n && rv == APR_SUCCESS; i++) {
+        const char *name = apr_pstrcat(m->p, "ce-", attributes[i].name, NULL), *value = attributes[i].value;
+
+        if (!is_fixed(conf, name, strlen(name)))
+            rv = add_text(m, name, wh_encode_for_ce_header(value, strlen(value), m->p));
+    }
+    return rv;
+}
+
+apr_status_t wh_upstream_headers(struct curl_slist **list, const char **why, const webhook_handler_conf *conf,
+                                 const apr_array_header_t *configured, const webhook_attempt *attempt, apr_pool_t *p)
+{
+    const webhook_lease *lease = attempt->lease;
     const webhook_delivery *d = lease->delivery;
     maker m = {list, why, p};
     int has_type = is_fixed(conf, "content-type", 12), has_agent = is_fixed(conf, "user-agent", 10);
@@ -207,26 +214,34 @@ apr_status_t wh_upstream_headers(struct curl_slist **list, const char **why, con
 
     *list = NULL;
     *why = NULL;
-    for (int i = 0; rv == APR_SUCCESS && i < conf->headers->nelts; i++) {
-        const webhook_option *o = &APR_ARRAY_IDX(conf->headers, i, webhook_option);
+    for (int i = 0; rv == APR_SUCCESS && i < configured->nelts; i++) {
+        const webhook_option *o = &APR_ARRAY_IDX(configured, i, webhook_option);
 
         rv = add_text(&m, o->name, o->value);
     }
     while (rv == APR_SUCCESS && wh_headers_next(d->headers, &at, &name, &value)) {
         if (!wh_upstream_forwards(conf, name.data, name.len) || is_fixed(conf, name.data, name.len)
-            || connection_names(d->headers, name.data, name.len))
+            || connection_names(d->headers, name.data, name.len)
+            || (conf->format == WH_FORMAT_CE_BINARY && name.len > 3 && same_name(name.data, "ce-", 3)))
             continue;
         has_type |= is_word(name, "content-type");
         has_agent |= is_word(name, "user-agent");
         has_key |= is_word(name, "idempotency-key");
         rv = add(&m, name.data, name.len, value.data, value.len);
     }
+    if (rv == APR_SUCCESS && conf->format == WH_FORMAT_CE_BINARY) {
+        if (!has_type)
+            rv = add_text(&m, "Content-Type", d->content_type);
+        has_type |= d->content_type != NULL;
+        if (rv == APR_SUCCESS)
+            rv = add_attributes(&m, conf, d);
+    }
     if (rv == APR_SUCCESS)
         rv = add_text(&m, "X-Delivery-Id", d->id);
     if (rv == APR_SUCCESS)
         rv = add_text(&m, "X-Delivery-Attempt", apr_itoa(p, lease->attempt));
     if (rv == APR_SUCCESS)
-        rv = add_text(&m, "X-Delivery-Handler", handler_name);
+        rv = add_text(&m, "X-Delivery-Handler", attempt->handler_name);
     if (rv == APR_SUCCESS)
         rv = add_text(&m, "X-Delivery-Endpoint", d->endpoint);
     if (rv == APR_SUCCESS)
@@ -252,6 +267,9 @@ static const wh_option_spec upstream_options[] = {
     {"connect-timeout", WH_OPT_DURATION, offsetof(webhook_handler_conf, connect_timeout), APR_USEC_PER_SEC / 1000, 0, NULL},
     {"idle-timeout", WH_OPT_DURATION, offsetof(webhook_handler_conf, idle_timeout), APR_USEC_PER_SEC, 0, NULL},
     {"header", WH_OPT_LIST, 0, 0, 0, NULL}, /* for the list of what is allowed; read by take_headers() */
+    {"format", WH_OPT_ENUM, offsetof(webhook_handler_conf, format_index), 0, 0, WH_FORMAT_WORDS},
+    {"body", WH_OPT_STRING, offsetof(webhook_handler_conf, body_text), 0, 0, NULL},
+    {"body-type", WH_OPT_STRING, offsetof(webhook_handler_conf, body_type), 0, 0, NULL},
     {"forward", WH_OPT_LIST, offsetof(webhook_handler_conf, forward), 0, 0, NULL},
     {"ca", WH_OPT_STRING, offsetof(webhook_handler_conf, ca), 0, 0, NULL},
     {"cert", WH_OPT_STRING, offsetof(webhook_handler_conf, cert), 0, 0, NULL},
@@ -268,7 +286,7 @@ static const char *take_headers(webhook_handler_conf *conf, const apr_array_head
     *rest = apr_array_make(ptemp, 8, sizeof(webhook_option));
     for (int i = 0; options && i < options->nelts; i++) {
         const webhook_option *o = &APR_ARRAY_IDX(options, i, webhook_option);
-        const char *colon = strchr(o->value, ':'), *value;
+        const char *colon = strchr(o->value, ':'), *value, *err;
         apr_size_t len;
         webhook_option *h;
 
@@ -283,12 +301,44 @@ static const char *take_headers(webhook_handler_conf *conf, const apr_array_head
             return apr_psprintf(ptemp, "handler upstream: option \"header\" cannot set %.*s, which is the module's or the HTTP library's own", (int)len, o->value);
         for (value = colon + 1; *value == ' ' || *value == '\t'; value++)
             ;
-        if (!is_value(value, strlen(value)))
+        if (!wh_fits_header(value, strlen(value)))
             return apr_psprintf(ptemp, "handler upstream: option \"header\": the value of %.*s holds a control character", (int)len, o->value);
         h = apr_array_push(conf->headers);
         h->name = apr_pstrmemdup(pconf, o->value, len);
         h->value = apr_pstrdup(pconf, value);
+        if ((err = wh_upstream_parse_header(conf, h->name, value, pconf, ptemp)) != NULL)
+            return err;
     }
+    return NULL;
+}
+
+/* What goes out in place of the received bytes. */
+static const char *check_body(webhook_handler_conf *conf, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    const char *type = wh_format_type(conf->format), *err;
+    webhook_option *h;
+
+    if (!conf->body_text != !conf->body_type)
+        return "handler upstream: options \"body\" and \"body-type\" need each other";
+    if (conf->body_text && conf->format_index >= 0)
+        return "handler upstream: a body of its own and option \"format\" exclude each other";
+    if (conf->body_text) {
+        type = conf->body_type;
+        if (!wh_fits_header(type, strlen(type)))
+            return "handler upstream: the type of the body holds a control character";
+        if ((err = wh_upstream_parse_body(conf, type, conf->body_text, pconf, ptemp)) != NULL)
+            return err;
+    }
+    if (!type)
+        return NULL;
+    if (is_fixed(conf, "content-type", 12))
+        return "handler upstream: the type of the body is given twice: by option \"header\" and by the body's own or the format's";
+    h = apr_array_push(conf->headers);
+    h->name = "Content-Type";
+    h->value = apr_pstrdup(pconf, type);
+    APR_ARRAY_PUSH(conf->header_slots, const wh_slotted *) = NULL;
+    if (!conf->forward)
+        conf->forward = apr_array_make(ptemp, 1, sizeof(const char *)); /* none: it was said of another body */
     return NULL;
 }
 
@@ -331,14 +381,17 @@ static const char *check_url(webhook_handler_conf *conf, const char *target, apr
         {CURLUPART_PASSWORD, "a password (write option header=\"Authorization: ...\" instead)"},
         {CURLUPART_FRAGMENT, "a fragment"},
     };
-    const char *err = NULL, *query = strchr(target, '?');
+    const char *err = NULL, *query;
     char *part = NULL;
     CURLU *u;
     CURLUcode rc;
 
     /* the URL itself, which may hold a token, is not repeated beyond the query */
+    query = strchr(target, '?');
     conf->shown = query ? apr_pstrcat(pconf, apr_pstrmemdup(pconf, target, (apr_size_t)(query - target)), "?...", NULL)
                         : apr_pstrdup(pconf, target);
+    if ((err = wh_upstream_parse_url(conf, target, &target, pconf, ptemp)) != NULL)
+        return err;
     for (const char *s = target; *s; s++) {
         if ((unsigned char)*s <= 0x20 || *s == 0x7f)
             return "handler upstream: the URL holds a blank or a control character";
@@ -466,9 +519,16 @@ const char *wh_upstream_configure(webhook_handler_conf **out, const char *target
     conf->connect_timeout = apr_time_from_sec(5);
     conf->http2 = 1;
     conf->headers = apr_array_make(pconf, 4, sizeof(webhook_option));
+    conf->header_slots = apr_array_make(pconf, 4, sizeof(const wh_slotted *));
+    conf->slots = apr_array_make(pconf, 4, sizeof(webhook_slot));
+    conf->format_index = -1;
     err = take_headers(conf, options, &rest, pconf, ptemp);
     if (!err)
         err = wh_options_apply(conf, upstream_options, rest, "handler upstream", ptemp);
+    if (!err && conf->format_index > 0)
+        conf->format = (wh_format)conf->format_index;
+    if (!err)
+        err = check_body(conf, pconf, ptemp);
     if (!err)
         err = check_forward(conf, ptemp);
     if (!err)
@@ -491,6 +551,8 @@ const char *wh_upstream_configure(webhook_handler_conf **out, const char *target
             APR_ARRAY_PUSH(forward, const char *) = apr_pstrdup(pconf, APR_ARRAY_IDX(conf->forward, i, const char *));
         conf->forward = forward;
     }
+    conf->body_type = apr_pstrdup(pconf, conf->body_type);
+    conf->body_text = NULL; /* was the caller's */
     conf->ca = apr_pstrdup(pconf, conf->ca);
     conf->cert = apr_pstrdup(pconf, conf->cert);
     conf->key = apr_pstrdup(pconf, conf->key);
@@ -505,6 +567,10 @@ const char *wh_upstream_describe(const webhook_handler_conf *conf, apr_pool_t *p
 
     if (conf->idle_timeout)
         text = apr_pstrcat(p, text, " idle-timeout=", wh_format_duration(conf->idle_timeout, p), NULL);
+    if (conf->body)
+        text = apr_pstrcat(p, text, " body-type=", conf->body_type, NULL);
+    else if (conf->format != WH_FORMAT_RAW)
+        text = apr_pstrcat(p, text, " format=", wh_format_names[conf->format], NULL);
     text = apr_pstrcat(p, text, " forward=", conf->forward ? conf->forward->nelts ? apr_array_pstrcat(p, conf->forward, ',') : "none" : "all", NULL);
     /* names alone: a value may be a secret */
     for (int i = 0; i < conf->headers->nelts; i++)

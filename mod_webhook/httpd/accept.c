@@ -108,11 +108,7 @@ static int choose_handlers(wh_req *wq, request_rec *r, route *to)
             break;
         }
     }
-    if (wq->json_wanted && !wq->json.doc) {
-        return wh_refuse(wq, wh_refusal_of_json(wq->json.error.reason),
-                         apr_psprintf(r->pool, "%s at byte %" APR_SIZE_T_FMT, wq->json.error.reason, wq->json.error.offset));
-    }
-    return OK;
+    return wh_req_payload_check(wq);
 }
 
 /* ---- the delivery ---- */
@@ -293,10 +289,15 @@ int wh_accept(wh_req *wq, request_rec *r)
     unsigned char digest[32];
     webhook_delivery d = {0};
     webhook_accept item = {0};
+    const webhook_slice *shapes;
     route to;
     int rc;
 
     if ((rc = choose_handlers(wq, r, &to)) != OK) {
+        return rc;
+    }
+    shapes = wh_templates_freeze(wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
+    if ((rc = wh_req_payload_check(wq)) != OK) {
         return rc;
     }
     if (!group && !(g->store_none && to.handlers->nelts == 0)) {
@@ -312,6 +313,7 @@ int wh_accept(wh_req *wq, request_rec *r)
     item.handler_count = to.handlers->nelts;
     item.handlers = (const char *const *)to.handlers->elts;
     item.kept_as = item.handler_count ? NULL : to.kept_as;
+    item.shapes = shapes;
     item.dedupe_window = wh_conf_window(wq->conf);
     if (group) {
         wh_group_accept(group, &item, r->pool);
@@ -349,6 +351,7 @@ int wh_accept(wh_req *wq, request_rec *r)
 
         log.credentials = wq->auth->traits->credentials;
         log.unenforced = wq->unenforced ? wq->reason : NULL;
+        log.invalid = wq->invalid;
         wh_dlog_accepted(&log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
                          wh_conf_answer_status(wq->conf), r->pool);
     }

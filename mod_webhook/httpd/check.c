@@ -10,6 +10,7 @@
  *   5. the store: the default one, if some endpoint keeps deliveries
  */
 #include "httpd/config.h"
+#include "httpd/fetch.h"
 
 #include "ap_provider.h"
 #include "apr_lib.h"
@@ -247,6 +248,7 @@ static void bind_secrets(check *k, const wh_section *section)
 static void make_auth(check *k, const wh_section *section)
 {
     wh_dir_conf *c = section->conf;
+    const char *err;
 
     if (!c->auth) {
         if (c->secrets) {
@@ -267,6 +269,9 @@ static void make_auth(check *k, const wh_section *section)
     name_auth(k, section);
     bind_secrets(k, section);
     wh_secret_publish(c->auth, k->pconf);
+    if ((err = wh_fetch_add(k->g, c->auth, k->pconf, k->ptemp)) != NULL) {
+        mistake(k, section->server, c->auth->file, c->auth->line, "WH0418: ", WH_D_VERIFY " %s: option %s", c->auth->scheme, err);
+    }
     c->auth->counter = k->g->auths->nelts;
     APR_ARRAY_PUSH(k->g->auths, wh_auth *) = c->auth;
     if (!strcmp(c->auth->scheme, "none")) {
@@ -579,6 +584,7 @@ int wh_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
         judge_section(&k, APR_ARRAY_IDX(g->sections, i, wh_section *), &stores);
     }
     make_store(&k, stores);
+    wh_fetch_locate(g, pconf);
     if (k.testing) {
         say(g);
     }

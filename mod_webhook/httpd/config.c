@@ -157,3 +157,24 @@ int wh_conf_answer_status(const wh_dir_conf *c)
     }
     return c->auth && c->auth->traits->success_status ? c->auth->traits->success_status : DEFAULT_STATUS;
 }
+
+const char *wh_conf_payload_field(const wh_dir_conf *c)
+{
+    if (c->payload_field) {
+        return c->payload_field;
+    }
+    return c->auth ? c->auth->traits->payload_field : NULL;
+}
+
+apr_off_t wh_conf_decoded_limit(const wh_dir_conf *c)
+{
+    return c->decode && c->decode->limit != WH_UNSET ? (apr_off_t)c->decode->limit : wh_conf_body_limit(c);
+}
+
+int wh_conf_signs_decoded(const wh_dir_conf *c)
+{
+    if (!c->decode || !c->decode->codings) {
+        return 0;
+    }
+    return c->decode->over_decoded != WH_UNSET ? c->decode->over_decoded : c->auth && c->auth->traits->signs_decoded;
+}

@@ -10,7 +10,7 @@
  *                  until written; defaults are applied by the wh_conf_* getters alone.
  *
  * Merging: plain members: the inner section wins. Whole records (never mixed member by member): `auth` (WebhookVerify with its
- * WebhookSecret lines), `rules` (WebhookDeliver lines), `methods`, `content_types`, `answer`. A section with WebhookUse takes what
+ * WebhookSecret lines), `rules` (WebhookDeliver lines), `methods`, `content_types`, `decode`, `validate` (WebhookValidate lines), `answer`. A section with WebhookUse takes what
  * it does not say itself from the named endpoint, before what enclosing sections say: check_config makes that record once (`flat`), and
  * every merge takes it in place of the section.
  */
@@ -41,6 +41,9 @@
 #define WH_D_NAME "WebhookName"
 #define WH_D_METHODS "WebhookMethods"
 #define WH_D_CONTENT_TYPES "WebhookContentTypes"
+#define WH_D_PAYLOAD "WebhookPayload"
+#define WH_D_DECODE "WebhookDecode"
+#define WH_D_VALIDATE "WebhookValidate"
 #define WH_D_BODY_LIMIT "WebhookBodyLimit"
 #define WH_D_BODY_TIMEOUT "WebhookBodyTimeout"
 #define WH_D_ANSWER "WebhookAnswer"
@@ -51,8 +54,11 @@
 #define WH_D_BODY_MEMORY "WebhookBodyMemory"
 #define WH_D_LOG "WebhookLog"
 #define WH_D_DRAIN_TIMEOUT "WebhookDrainTimeout"
+#define WH_D_FETCH "WebhookFetch"
 #define WH_D_SEND "WebhookSend"
 #define WH_D_RETRY "WebhookRetry"
+#define WH_D_SEND_HEADER "WebhookSendHeader"
+#define WH_D_SEND_BODY "WebhookSendBody"
 #define WH_D_ENDPOINT "<WebhookEndpoint"
 #define WH_D_HANDLER "<WebhookHandler"
 
@@ -104,6 +110,25 @@ typedef struct wh_rule {
     int line;
 } wh_rule;
 
+/** One WebhookDecode line: which content codings are undone. */
+typedef struct wh_decoding {
+    int codings;           /* WH_CODING_ bits of validate/inflate.h; 0: off */
+    int over_decoded;      /* the signature covers the decoded bytes: 1 yes, 0 no, WH_UNSET: what the scheme says */
+    apr_int64_t limit;     /* most bytes after decoding; WH_UNSET: the body's limit */
+    int ratio;
+} wh_decoding;
+
+/** One WebhookValidate line. */
+typedef struct wh_validation {
+    const char *event;     /* of which event; NULL: of all that no other line names */
+    const char *file;      /* of the schema; NULL: any JSON */
+    const struct wh_schema *schema;
+    int report;            /* log and count only */
+    const char *text;      /* options as written, for the dump */
+    const char *conf_file;
+    int conf_line;
+} wh_validation;
+
 typedef struct wh_answer {
     int status;               /* 200 to 299 */
     const char *content_type; /* NULL: application/json with {"id":...} */
@@ -122,8 +147,9 @@ typedef struct wh_tls {
  *   auth           WebhookVerify and WebhookSecret
  *   rules          wh_rule *
  *   methods        const char *
- *   content_types  const char *, lower case: "application/json"; "text/ *" (without the blank): all of a kind; "+json": every type that
- *                  ends so; "*": any, also none
+ *   content_types  const char *, lower case, as validate/media.h has them
+ *   validate       wh_validation *; empty: off
+ *   payload_field  name of the field with the JSON; "": the body itself
  *   gate           0 or 1
  *   enforce        0: report only, requests that fail verification pass, marked as unverified; 1
  *   route          wh_route
@@ -135,6 +161,9 @@ typedef struct wh_tls {
     X(wh_answer *, answer, NULL)                        \
     X(apr_array_header_t *, methods, NULL)              \
     X(apr_array_header_t *, content_types, NULL)        \
+    X(const char *, payload_field, NULL)                \
+    X(wh_decoding *, decode, NULL)                        \
+    X(apr_array_header_t *, validate, NULL)             \
     X(int, gate, WH_UNSET)                              \
     X(int, enforce, WH_UNSET)                           \
     X(wh_tls *, tls, NULL)                              \
@@ -194,8 +223,11 @@ typedef struct wh_global {
     const char *log_target;         /* WebhookLog: absolute path, or "|program"; NULL: off */
     wh_delivery_log log;            /* opened in open_logs */
     apr_interval_time_t drain_max;  /* WebhookDrainTimeout; default 1 h */
+    int fetch_set;                  /* WebhookFetch was written */
+    wh_fetch_conf fetch;            /* what it says, and which endpoints have keys that live elsewhere (sources NULL: none) */
     const char *counters_path;      /* file behind the counters, NULL: anonymous memory */
     wh_counters *counters;          /* mapped in post_config */
+    apr_hash_t *schemas;            /* compiled ones by file and options: wh_schema *; NULL without any */
     apr_array_header_t *notes;      /* wh_note: what check_config wants said once the error log is open */
 } wh_global;
 
@@ -221,12 +253,18 @@ apr_size_t wh_conf_body_memory(const wh_server_conf *sc);     /* 64 KiB */
 apr_interval_time_t wh_conf_window(const wh_dir_conf *c);     /* max(24 h, twice the scheme's window) */
 int wh_conf_answer_status(const wh_dir_conf *c);              /* own, else the scheme's, else 202 */
 int wh_conf_enforces(const wh_dir_conf *c);                   /* 1 */
+apr_off_t wh_conf_decoded_limit(const wh_dir_conf *c);        /* WebhookDecode's own, else the body's */
+int wh_conf_signs_decoded(const wh_dir_conf *c);              /* whether bodies are decoded before they are verified */
+const char *wh_conf_payload_field(const wh_dir_conf *c);      /* own, else the scheme's; NULL or "": none */
 
 /* ---- directives.c, containers.c; their own business is in directives.h ---- */
 extern const command_rec wh_directives[];
 /** Make a handler of type and target; file targets are resolved against ServerRoot. @return NULL or an error text */
 const char *wh_conf_define_handler(wh_handler_def **out, const char *name, const char *type, const char *target,
                                    const apr_array_header_t *options, apr_pool_t *pconf, apr_pool_t *ptemp);
+/** template.c: compile what the handler's configuration holds of deliveries into def->templates. @return NULL or an error text from pconf that
+ *  repeats the slot at fault */
+const char *wh_templates_compile(wh_handler_def *def, apr_pool_t *pconf, apr_pool_t *ptemp);
 /** Names of a provider group, "a, b, c", for messages. */
 const char *wh_conf_provider_names(const char *group, apr_pool_t *p);
 

@@ -14,13 +14,18 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "core/shape.h"
 
 /* A <WebhookHandler> under construction. */
 struct wh_handler_words {
     const char *name;
     wh_handler_def *def;
     wh_retry_policy retry;
-    int send_line, retry_line;
+    int retry_line;
+    const ap_directive_t *send, *body; /* where they were written; NULL: not yet */
+    const char *type, *target;
+    apr_array_header_t *options;       /* webhook_option, those of the other directives among them */
+    apr_array_header_t *lines;         /* const ap_directive_t *, one per option */
 };
 
 /* The one word between "<WebhookX" and ">". */
@@ -93,6 +98,53 @@ const char *wh_endpoint_section(cmd_parms *cmd, void *mconfig, const char *arg)
     return walk(cmd, c);
 }
 
+/* Whether a message speaks of this option: by the header's name, the body, or a slot in its value. */
+static int is_about(const char *err, const webhook_option *o, apr_pool_t *p)
+{
+    const char *slot = strstr(o->value, "%{");
+
+    if (!strcmp(o->name, "header")) {
+        if (strstr(err, apr_pstrcat(p, " ", apr_pstrmemdup(p, o->value, strcspn(o->value, ":")), NULL))) {
+            return 1;
+        }
+    }
+    else if (strstr(err, "the body") || strstr(err, "a body") || strstr(err, "\"body\"")) {
+        return !strncmp(o->name, "body", 4);
+    }
+    for (; slot; slot = strstr(slot + 2, "%{")) {
+        apr_size_t len = wh_slot_len(slot, strlen(slot));
+
+        if (strstr(err, len ? apr_pstrmemdup(p, slot, len) : slot)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * All words of the handler are known. A mistake is reported for the directive it is in: the one whose option or slot the message repeats,
+ * else WebhookSend.
+ */
+static const char *define(cmd_parms *cmd, struct wh_handler_words *words)
+{
+    const char *err = wh_conf_define_handler(&words->def, words->name, words->type, words->target, words->options, cmd->pool, cmd->temp_pool);
+    int i;
+
+    if (!err) {
+        return NULL;
+    }
+    cmd->err_directive = words->send;
+    for (i = 0; i < words->options->nelts; i++) {
+        const webhook_option *o = &APR_ARRAY_IDX(words->options, i, webhook_option);
+        const ap_directive_t *line = APR_ARRAY_IDX(words->lines, i, const ap_directive_t *);
+
+        if (line != words->send && is_about(err, o, cmd->temp_pool)) {
+            cmd->err_directive = line;
+        }
+    }
+    return apr_pstrcat(cmd->pool, cmd->err_directive->directive, ": ", err, NULL);
+}
+
 const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     wh_global *g = wh_conf_global(cmd->server);
@@ -104,6 +156,8 @@ const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg)
     (void)mconfig;
     memset(&words, 0, sizeof(words));
     words.retry = wh_retry_default;
+    words.options = apr_array_make(cmd->pool, 8, sizeof(webhook_option));
+    words.lines = apr_array_make(cmd->pool, 8, sizeof(const ap_directive_t *));
     if (err || (err = section_name(cmd, arg, &words.name)) != NULL) {
         return err;
     }
@@ -119,8 +173,11 @@ const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg)
     if ((err = walk(cmd, c)) != NULL) {
         return err;
     }
-    if (!words.def) {
+    if (!words.send) {
         return apr_psprintf(cmd->pool, "<WebhookHandler> \"%s\" has no " WH_D_SEND, words.name);
+    }
+    if ((err = define(cmd, &words)) != NULL) {
+        return err;
     }
     words.def->retry = words.retry;
     words.def->file = cmd->directive->filename;
@@ -148,10 +205,30 @@ static apr_array_header_t *absolute_options(const apr_array_header_t *options, a
     return out;
 }
 
+/* Below ServerRoot when it is relative. Values of deliveries ("%{...}") stay as they are written: their slashes are none of a path. */
+static const char *absolute_path(const char *target, apr_pool_t *p)
+{
+    const char *values = strstr(target, "%{"), *full;
+    apr_size_t path = values ? (apr_size_t)(values - target) : strlen(target);
+    int directory;
+
+    while (values && path && target[path - 1] != '/') {
+        path--;
+    }
+    directory = path && target[path - 1] == '/';
+    full = ap_server_root_relative(p, apr_pstrmemdup(p, target, path));
+    if (!full) {
+        return NULL;
+    }
+    /* the merge takes a final slash away, which would make a directory a file */
+    return apr_pstrcat(p, full, directory && full[strlen(full) - 1] != '/' ? "/" : "", target + path, NULL);
+}
+
 const char *wh_conf_define_handler(wh_handler_def **out, const char *name, const char *type, const char *target,
                                    const apr_array_header_t *options, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
     const webhook_handler_provider *provider = ap_lookup_provider(WEBHOOK_HANDLER_GROUP, type, WEBHOOK_PROVIDER_VERSION);
+    const char *err;
 
     if (!provider) {
         return apr_psprintf(pconf, "handler type \"%s\" is unknown (allowed: %s)", type,
@@ -160,15 +237,23 @@ const char *wh_conf_define_handler(wh_handler_def **out, const char *name, const
     if (provider == wh_handler_builtin(type)) {
         options = absolute_options(options, pconf);
         if (!strcmp(type, "file") && *target) {
-            const char *full = ap_server_root_relative(pconf, target);
-            /* the merge takes a final slash away, which would make a directory a file */
-            target = full && target[strlen(target) - 1] == '/' && full[strlen(full) - 1] != '/' ? apr_pstrcat(pconf, full, "/", NULL) : full;
+            target = absolute_path(target, pconf);
             if (!target) {
                 return "handler file: the target is not a path";
             }
         }
     }
-    return wh_handler_define(out, provider, name, target, options, pconf, ptemp);
+    err = wh_handler_define(out, provider, name, target, options, pconf, ptemp);
+    return err ? err : wh_templates_compile(*out, pconf, ptemp);
+}
+
+static void add_option(const cmd_parms *cmd, struct wh_handler_words *words, const char *name, const char *value)
+{
+    webhook_option *o = apr_array_push(words->options);
+
+    o->name = name;
+    o->value = value;
+    APR_ARRAY_PUSH(words->lines, const ap_directive_t *) = cmd->directive;
 }
 
 const char *wh_set_send(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
@@ -176,21 +261,63 @@ const char *wh_set_send(cmd_parms *cmd, void *mconfig, int argc, char *const arg
     struct wh_handler_words *words = ((wh_dir_conf *)mconfig)->words;
     apr_array_header_t *options;
     const char *err;
+    int i;
 
     if (!words) {
         return WH_D_SEND " is allowed in <WebhookHandler> only";
     }
-    if (words->def) {
-        return apr_psprintf(cmd->pool, WH_D_SEND " is given twice (first on line %d): a handler has one destination", words->send_line);
+    if (words->send) {
+        return apr_psprintf(cmd->pool, WH_D_SEND " is given twice (first on line %d): a handler has one destination", words->send->line_num);
     }
     if (argc < 2) {
         return WH_D_SEND " takes a type and a target, and options if wanted";
     }
-    if ((err = wh_options_split(&options, argc - 2, (const char *const *)argv + 2, cmd->pool)) == NULL) {
-        err = wh_conf_define_handler(&words->def, words->name, argv[0], argv[1], options, cmd->pool, cmd->temp_pool);
+    if ((err = wh_options_split(&options, argc - 2, (const char *const *)argv + 2, cmd->pool)) != NULL) {
+        return apr_pstrcat(cmd->pool, WH_D_SEND ": ", err, NULL);
     }
-    words->send_line = cmd->directive->line_num;
-    return err ? apr_pstrcat(cmd->pool, WH_D_SEND ": ", err, NULL) : NULL;
+    for (i = 0; i < options->nelts; i++) {
+        const webhook_option *o = &APR_ARRAY_IDX(options, i, webhook_option);
+        add_option(cmd, words, o->name, o->value);
+    }
+    words->send = cmd->directive;
+    words->type = argv[0];
+    words->target = argv[1];
+    return NULL;
+}
+
+/* What an upstream takes, other handlers refuse by their own lists of options. */
+const char *wh_set_send_header(cmd_parms *cmd, void *mconfig, const char *name, const char *value)
+{
+    struct wh_handler_words *words = ((wh_dir_conf *)mconfig)->words;
+    const char *c;
+
+    if (!words) {
+        return WH_D_SEND_HEADER " is allowed in <WebhookHandler> only";
+    }
+    for (c = name; apr_isalnum(*c) || *c == '-' || *c == '_'; c++) {
+        continue;
+    }
+    if (*c || c == name) {
+        return apr_psprintf(cmd->pool, WH_D_SEND_HEADER ": \"%s\" is not the name of a header (expected letters, digits, '-' and '_', no colon)", name);
+    }
+    add_option(cmd, words, "header", apr_pstrcat(cmd->pool, name, ": ", value, NULL));
+    return NULL;
+}
+
+const char *wh_set_send_body(cmd_parms *cmd, void *mconfig, const char *type, const char *text)
+{
+    struct wh_handler_words *words = ((wh_dir_conf *)mconfig)->words;
+
+    if (!words) {
+        return WH_D_SEND_BODY " is allowed in <WebhookHandler> only";
+    }
+    if (words->body) {
+        return apr_psprintf(cmd->pool, WH_D_SEND_BODY " is given twice (first on line %d)", words->body->line_num);
+    }
+    words->body = cmd->directive;
+    add_option(cmd, words, "body-type", type);
+    add_option(cmd, words, "body", text);
+    return NULL;
 }
 
 const char *wh_set_retry(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])

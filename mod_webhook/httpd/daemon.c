@@ -13,6 +13,7 @@
  *   3. child_init: workers close the pipe ends that would keep a stop from being seen
  */
 #include "httpd/daemon.h"
+#include "httpd/fetch.h"
 
 #include "http_core.h"
 #include "http_log.h"
@@ -238,20 +239,21 @@ int wh_daemon_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
             return HTTP_INTERNAL_SERVER_ERROR;
         }
     }
-    if (!g->delivers || !g->store) {
+    if ((!g->delivers || !g->store) && !wh_fetch_needed(g)) {
         return OK;
     }
     if (make_pipes(kept, s) != OK) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     /* A store that is broken must not keep the other virtual hosts from starting: endpoints answer 503 until it heals. */
-    if (g->store->init
+    if (g->delivers && g->store && g->store->init
         && g->store->init(g->store_conf, geteuid() == 0 ? (int)ap_unixd_config.user_id : -1,
                           geteuid() == 0 ? (int)ap_unixd_config.group_id : -1, ptemp, &res)
                != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR, res.rv, s, "WH0405: store %s: %s (%s); endpoints answer 503 until this is mended",
                      g->store_text, res.detail ? res.detail : "cannot be prepared", res.reason ? res.reason : "store-failed");
     }
+    wh_fetch_prepare(g, ptemp); /* after the store, which makes the directory it lies in */
     forget_back_off(kept);
     start_sentinel(g, kept);
     return OK;

@@ -6,6 +6,7 @@
  * None has an OR_ bit and each setter refuses .htaccess itself: AllowOverrideList would let a name through whatever its bits say.
  */
 #include "httpd/directives.h"
+#include "httpd/fetch.h"
 
 #include "ap_provider.h"
 #include "apr_lib.h"
@@ -18,6 +19,7 @@
 
 #include "core/options.h"
 #include "core/units.h"
+#include "validate/media.h"
 
 APLOG_USE_MODULE(webhook);
 
@@ -49,7 +51,7 @@ static const char *enter(cmd_parms *cmd, wh_dir_conf *c)
         return err;
     }
     if (c->words) {
-        return apr_psprintf(cmd->pool, "%s is not allowed in <WebhookHandler> (allowed: " WH_D_SEND ", " WH_D_RETRY ")", cmd->cmd->name);
+        return apr_psprintf(cmd->pool, "%s is not allowed in <WebhookHandler> (allowed: " WH_D_SEND ", " WH_D_SEND_HEADER ", " WH_D_SEND_BODY ", " WH_D_RETRY ")", cmd->cmd->name);
     }
     if (!c->file) {
         section = apr_pcalloc(cmd->pool, sizeof(*section));
@@ -133,6 +135,11 @@ const char *wh_conf_provider_names(const char *group, apr_pool_t *p)
     return apr_array_pstrcat(p, words, '\0');
 }
 
+const char *wh_cmd_enter(cmd_parms *cmd, wh_dir_conf *c)
+{
+    return enter(cmd, c);
+}
+
 /* ---- what makes an endpoint ---- */
 
 int wh_cmd_is_sensitive(const char *name)
@@ -159,6 +166,7 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
 {
     wh_dir_conf *c = mconfig;
     const char *err = enter(cmd, c);
+    const char *const *type;
     wh_auth *auth;
     int i;
 
@@ -189,6 +197,11 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
         return apr_pstrcat(cmd->pool, WH_D_VERIFY ": ", err, NULL);
     }
     auth->traits = auth->provider->traits(auth->verifier);
+    for (type = auth->traits->content_types; type && *type; type++) {
+        if ((err = wh_media_check(*type, cmd->temp_pool)) != NULL) {
+            return apr_psprintf(cmd->pool, WH_D_VERIFY ": content-types: \"%s\" %s", *type, err);
+        }
+    }
     c->auth = auth;
     for (i = 0; i < auth->options->nelts; i++) {
         if (wh_cmd_is_sensitive(APR_ARRAY_IDX(auth->options, i, webhook_option).name)) {
@@ -452,66 +465,6 @@ static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *co
     return NULL;
 }
 
-/* "*", "+json", "text" "/" "*" or "application/json" */
-static int is_media_range(const char *text)
-{
-    const char *c = text;
-
-    if (!strcmp(text, "*") || !strcmp(text, "*/*")) {
-        return 1;
-    }
-    if (!strncmp(c, "*/*+", 4)) {
-        c += 3;
-    }
-    if (*c == '+') {
-        for (c++; is_token_char((unsigned char)*c) && *c != '*'; c++) {
-            continue;
-        }
-        return !*c && c[-1] != '+';
-    }
-    for (; is_token_char((unsigned char)*c) && *c != '*'; c++) {
-        continue;
-    }
-    if (c == text || *c++ != '/') {
-        return 0;
-    }
-    if (!strcmp(c, "*")) {
-        return 1;
-    }
-    for (text = c; is_token_char((unsigned char)*c) && *c != '*'; c++) {
-        continue;
-    }
-    return !*c && c > text;
-}
-
-static const char *set_content_types(cmd_parms *cmd, void *mconfig, int argc, char *const argv[])
-{
-    wh_dir_conf *c = mconfig;
-    const char *err = enter(cmd, c);
-    int i;
-
-    if (err) {
-        return err;
-    }
-    if (c->content_types) {
-        return WH_D_CONTENT_TYPES " is given twice in one section";
-    }
-    if (argc < 1) {
-        return WH_D_CONTENT_TYPES " takes one or more media types";
-    }
-    c->content_types = apr_array_make(cmd->pool, argc, sizeof(const char *));
-    for (i = 0; i < argc; i++) {
-        char *type = apr_pstrdup(cmd->pool, argv[i]);
-        if (!is_media_range(type)) {
-            return apr_psprintf(cmd->pool, WH_D_CONTENT_TYPES ": \"%s\" is not a media type (expected application/json, text/*, +json for all "
-                                "types that end so, or * for any), without parameters", argv[i]);
-        }
-        ap_str_tolower(type);
-        APR_ARRAY_PUSH(c->content_types, const char *) = type;
-    }
-    return NULL;
-}
-
 /* A body is mapped whole to be verified; beyond 1 GiB that is no webhook. */
 static const char *set_body_limit(cmd_parms *cmd, void *mconfig, const char *arg)
 {
@@ -542,7 +495,7 @@ static const char *set_answer(cmd_parms *cmd, void *mconfig, const char *status,
     if (wh_parse_int(status, strlen(status), 200, 299, &n) != APR_SUCCESS) {
         return apr_psprintf(cmd->pool, WH_D_ANSWER ": status cannot be \"%s\" (allowed: 200 to 299)", status);
     }
-    if (type && (strchr(type, '*') || *type == '+' || !is_media_range(apr_pstrmemdup(cmd->temp_pool, type, strcspn(type, "; "))))) {
+    if (type && (strchr(type, '*') || *type == '+' || wh_media_check(apr_pstrmemdup(cmd->temp_pool, type, strcspn(type, "; =")), cmd->temp_pool))) {
         return apr_psprintf(cmd->pool, WH_D_ANSWER ": \"%s\" is not a media type (expected one such as text/plain)", type);
     }
     if (type && !body) {
@@ -599,7 +552,10 @@ const command_rec wh_directives[] = {
     AP_INIT_FLAG(WH_D_ENFORCE, set_enforce, NULL, ACCESS_CONF, "Off: what fails verification is reported and let pass as unverified"),
     AP_INIT_TAKE_ARGV(WH_D_REQUIRE_TLS, set_require_tls, NULL, ANYWHERE, "On, Off, or proxy=ADDRESSES: only requests that came over TLS"),
     AP_INIT_TAKE_ARGV(WH_D_METHODS, set_methods, NULL, ANYWHERE, "methods that are let in"),
-    AP_INIT_TAKE_ARGV(WH_D_CONTENT_TYPES, set_content_types, NULL, ANYWHERE, "media types that are let in"),
+    AP_INIT_TAKE_ARGV(WH_D_CONTENT_TYPES, wh_set_content_types, NULL, ANYWHERE, "media types that are let in"),
+    AP_INIT_TAKE1(WH_D_PAYLOAD, wh_set_payload, NULL, ANYWHERE, "body, or field=NAME: where the JSON is"),
+    AP_INIT_TAKE_ARGV(WH_D_DECODE, wh_set_decode, NULL, ANYWHERE, "content codings that are undone: gzip, deflate; hmac= limit= ratio="),
+    AP_INIT_TAKE_ARGV(WH_D_VALIDATE, wh_set_validate, NULL, ANYWHERE, "what payloads must be: json, and schema=FILE event=NAME report ..."),
     AP_INIT_TAKE1(WH_D_BODY_LIMIT, set_body_limit, NULL, ANYWHERE, "largest body"),
     AP_INIT_TAKE1(WH_D_BODY_TIMEOUT, set_body_timeout, NULL, ANYWHERE, "time for the whole body to arrive"),
     AP_INIT_TAKE123(WH_D_ANSWER, set_answer, NULL, ANYWHERE, "status of the acknowledgement, and a media type and body in place of ours"),
@@ -608,11 +564,14 @@ const command_rec wh_directives[] = {
 
     AP_INIT_RAW_ARGS(WH_D_HANDLER, wh_handler_section, NULL, RSRC_CONF, "a named handler for " WH_D_DELIVER),
     AP_INIT_TAKE_ARGV(WH_D_SEND, wh_set_send, NULL, ACCESS_CONF, "where the handler sends deliveries: type, target, options"),
+    AP_INIT_TAKE2(WH_D_SEND_HEADER, wh_set_send_header, NULL, ACCESS_CONF, "a header of the requests to an upstream: name and value"),
+    AP_INIT_TAKE2(WH_D_SEND_BODY, wh_set_send_body, NULL, ACCESS_CONF, "the body of the requests to an upstream: media type and text"),
     AP_INIT_TAKE_ARGV(WH_D_RETRY, wh_set_retry, NULL, ACCESS_CONF, "when the handler tries again: first= factor= cap= within="),
 
     AP_INIT_TAKE_ARGV(WH_D_STORE, wh_set_store, NULL, RSRC_CONF, "where deliveries are kept: sqlite:PATH and options, or none"),
     AP_INIT_TAKE1(WH_D_BODY_MEMORY, wh_set_body_memory, NULL, RSRC_CONF, "bytes of a body kept in memory before a temporary file is used"),
     AP_INIT_TAKE_ARGV(WH_D_LOG, wh_set_log, NULL, RSRC_CONF, "the delivery log: a file or \"|program\", headers, body=SIZE"),
+    AP_INIT_TAKE_ARGV(WH_D_FETCH, wh_set_fetch, NULL, RSRC_CONF, "how keys that live elsewhere are fetched: ca=FILE, allow=ADDRESS and others"),
     AP_INIT_TAKE1(WH_D_DRAIN_TIMEOUT, wh_set_drain, NULL, RSRC_CONF, "how long attempts may go on after a graceful restart"),
     { NULL }
 };

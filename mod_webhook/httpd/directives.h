@@ -8,6 +8,8 @@
 
 #include "httpd/config.h"
 
+/** What every setter of a section does first: the context, and the section on check_config's list. @return NULL or an error text */
+const char *wh_cmd_enter(cmd_parms *cmd, wh_dir_conf *c);
 /** Words "name=value" as options. @return NULL or an error text */
 const char *wh_cmd_options(cmd_parms *cmd, apr_array_header_t **options, int argc, char *const argv[]);
 /** A size or duration within bounds. @param what names the value in the message. @return NULL or an error text */
@@ -19,6 +21,12 @@ const char *wh_cmd_behind(const char *word, const char *kind);
 /** Whether an option of a scheme may carry a secret of the sender's making (verify-token=...): shown by name alone. */
 int wh_cmd_is_sensitive(const char *name);
 
+/* payload_directives.c */
+const char *wh_set_content_types(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+const char *wh_set_payload(cmd_parms *cmd, void *mconfig, const char *arg);
+const char *wh_set_decode(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+const char *wh_set_validate(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
+
 /* server_directives.c */
 const char *wh_set_store(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 const char *wh_set_body_memory(cmd_parms *cmd, void *mconfig, const char *arg);
@@ -29,7 +37,9 @@ const char *wh_set_drain(cmd_parms *cmd, void *mconfig, const char *arg);
 /** <WebhookEndpoint name> and <WebhookHandler name>. */
 const char *wh_endpoint_section(cmd_parms *cmd, void *mconfig, const char *arg);
 const char *wh_handler_section(cmd_parms *cmd, void *mconfig, const char *arg);
-/** WebhookSend and WebhookRetry, inside <WebhookHandler>. */
+/** WebhookSend, WebhookSendHeader, WebhookSendBody and WebhookRetry, inside <WebhookHandler>. */
+const char *wh_set_send_header(cmd_parms *cmd, void *mconfig, const char *name, const char *value);
+const char *wh_set_send_body(cmd_parms *cmd, void *mconfig, const char *type, const char *text);
 const char *wh_set_send(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 const char *wh_set_retry(cmd_parms *cmd, void *mconfig, int argc, char *const argv[]);
 

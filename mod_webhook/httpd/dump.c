@@ -7,6 +7,9 @@
  *    "store":{"text":"sqlite:/var/lib/webhook/queue.db","options":["done=7d"],"facts":["path=...",...]},   (absent: WebhookStore none)
  *    "log":{"target":"/var/log/x.jsonl","headers":false,"body":0},                                         (absent: none)
  *    "counters":"/run/...","drain_timeout":"1h",
+ *    "fetch":{"dir":"/var/lib/webhook/keys","ca":"...","timeout":"10s","connect_timeout":"5s","size":61440,"plain":false,"resolve":[...],
+ *             "allow":[...],"sources":[{"endpoint":"x","keys":"https://...","fetched":"...","until":"...","failure":"tls","failures":1,
+ *             "certificates":false,"confirms":false,"hosts":[...]}]},                                      (absent: nothing is fetched)
  *    "endpoints":[one for each place, see put_endpoint()],
  *    "handlers":[{"name":"billing","type":"upstream","target":"https://...","facts":[...],"concurrency":4,"timeout":"30s","capture":65536,
  *                 "retry":{"first":"10s","factor":300,"cap":"6h","within":"3d"},"file":"...","line":12}]}
@@ -15,6 +18,7 @@
  */
 #include "httpd/daemon.h"
 #include "httpd/directives.h"
+#include "httpd/fetch.h"
 
 #include "ap_listen.h"
 #include "apr_strings.h"
@@ -26,6 +30,7 @@
 
 #include "core/json.h"
 #include "core/units.h"
+#include "validate/inflate.h"
 
 static void comma(wh_buf *b)
 {
@@ -212,10 +217,49 @@ static void put_rules(wh_buf *b, const apr_array_header_t *rules)
     wh_buf_adds(b, "]");
 }
 
+/* What a body may be and what it means; members that say nothing are left out. */
+static void put_payload(wh_buf *b, const wh_dir_conf *c)
+{
+    const char *field = wh_conf_payload_field(c);
+    const wh_decoding *d = c->decode;
+    int i;
+
+    if (field && *field) {
+        wh_json_put_member(b, "payload_field", field);
+    }
+    if (d && d->codings) {
+        wh_json_put_name(b, "decode");
+        wh_buf_adds(b, "{");
+        wh_json_put_name(b, "codings");
+        wh_buf_adds(b, "[");
+        if (d->codings & WH_CODING_GZIP) {
+            put_word(b, "gzip");
+        }
+        if (d->codings & WH_CODING_DEFLATE) {
+            put_word(b, "deflate");
+        }
+        wh_buf_adds(b, "]");
+        wh_json_put_member(b, "hmac", wh_conf_signs_decoded(c) ? "decoded" : "wire");
+        wh_json_put_member_int(b, "limit", wh_conf_decoded_limit(c));
+        wh_json_put_member_int(b, "ratio", d->ratio);
+        wh_buf_adds(b, "}");
+    }
+    if (c->validate && c->validate->nelts) {
+        wh_json_put_name(b, "validate");
+        wh_buf_adds(b, "[");
+        for (i = 0; i < c->validate->nelts; i++) {
+            put_word(b, APR_ARRAY_IDX(c->validate, i, const wh_validation *)->text);
+        }
+        wh_buf_adds(b, "]");
+    }
+}
+
 /*
  * {"name":"github","path":"/hooks/github","section":"Location","server":"www.example.org","virtual":true,"urls":[...],"file":"...","line":3,
  *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"enforce":true,"require_tls":false,"rules":[...],"route":"all",
- *  "methods":["POST"],"content_types":[...],"body_limit":1048576,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
+ *  "methods":["POST"],"content_types":[...],"payload_field":"payload",
+ *  "decode":{"codings":["gzip"],"hmac":"wire","limit":1048576,"ratio":100},"validate":["json schema=push.json event=push"],
+ *  "body_limit":1048576,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
  *  "window":"1d"}
  */
 static void put_endpoint(wh_buf *b, const wh_section *section)
@@ -261,6 +305,7 @@ static void put_endpoint(wh_buf *b, const wh_section *section)
     else {
         put_list(b, "content_types", traits->content_types ? traits->content_types : json);
     }
+    put_payload(b, c);
     wh_json_put_member_int(b, "body_limit", wh_conf_body_limit(c));
     put_member_duration(b, "body_timeout", wh_conf_body_timeout(c));
     wh_json_put_name(b, "answer");
@@ -385,6 +430,7 @@ void wh_dump_config(apr_pool_t *pconf, server_rec *s)
     }
     wh_json_put_member(&b, "counters", wh_counters_file(pconf));
     put_member_duration(&b, "drain_timeout", g->drain_max);
+    wh_fetch_dump(&b, g);
     put_endpoints(&b, g);
     put_handlers(&b, g);
     wh_buf_adds(&b, "}\n");

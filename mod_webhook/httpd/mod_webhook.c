@@ -76,9 +76,10 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_note_auth_failure(wh_hook_note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);
     wh_refuse_register(p);
 
-    /* filters and expressions: replay.c, vars.c */
+    /* filters and expressions: replay.c, vars.c, template.c */
     wh_replay_register(p);
     wh_vars_register(p);
+    wh_templates_register();
 }
 
 AP_DECLARE_MODULE(webhook) = {

@@ -7,6 +7,8 @@
  *
  *   {"title":"Unauthorized","status":401,"detail":"The signature or token does not match","reason":"signature-mismatch","id":"..."}
  *
+ * What a schema refused also has "pointer" (where, a JSON pointer as a URI fragment) and "keyword" (by what).
+ *
  * `title` is the status's own phrase, as RFC 9457 wants it where there is no `type`; `detail` is the reason's fixed sentence, never
  * anything of the request. What exactly was wrong is in the log line alone.
  */
@@ -175,6 +177,7 @@ typedef struct problem {
     const char *detail;
     const char *id;
     const char *allow; /* with 405 */
+    const char *pointer, *keyword; /* with schema-invalid: what the sender may know of it; NULL */
     int empty;
     int sent;
 } problem;
@@ -190,6 +193,8 @@ static const char *problem_body(const problem *c, const request_rec *r, apr_size
     wh_json_put_member_int(&b, "status", r->status);
     wh_json_put_member(&b, "detail", c->detail);
     wh_json_put_member(&b, "reason", c->reason);
+    wh_json_put_member(&b, "pointer", c->pointer);
+    wh_json_put_member(&b, "keyword", c->keyword);
     wh_json_put_member(&b, "id", c->id);
     wh_buf_adds(&b, "}\n");
     *len = b.len;
@@ -289,6 +294,8 @@ void wh_hook_insert_error_filter(request_rec *r)
         c->reason = wq->reason;
         c->detail = wh_refusal_table[wq->refusal].title;
         c->id = wq->id;
+        c->pointer = wq->pointer;
+        c->keyword = wq->keyword;
         c->allow = apr_table_get(r->err_headers_out, "Allow");
         c->empty = wq->auth->traits->empty_refusal_body;
     }

@@ -25,6 +25,7 @@
 
 #include "core/json.h"
 #include "core/reasons.h"
+#include "validate/payload.h"
 
 typedef enum wh_verdict_state {
     WH_UNDECIDED = 0,
@@ -64,8 +65,15 @@ typedef struct wh_req {
     int passed;                  /* handed on to another handler: errors from here on are its own */
     const apr_table_t *headers_in; /* as received, when ours were set since; NULL: r->headers_in still is */
     wh_body body;
-    wh_json_once json;           /* the parsed body, once somebody asked: the verifier or a rule */
-    int json_wanted;             /* by a rule: a body that is not JSON is refused */
+    wh_json_once json;           /* the body parsed, once somebody asked: the verifier or the payload */
+    wh_payload_kind kind;        /* how the body is read, by its media type */
+    webhook_slice content;       /* the body without its content coding, once `decoded` */
+    int decoded;
+    const apr_array_header_t *validated; /* the WebhookValidate lines it was held against */
+    const char *invalid;         /* what a line with `report` let pass: reason code, pointer, keyword; NULL */
+    const char *pointer, *keyword; /* refused by a schema: where and by what; NULL */
+    const wh_payload *payload;   /* what it means, once somebody asked; payload.c's */
+    int payload_wanted;          /* by a rule or the like, for which a broken one is a refusal */
 } wh_req;
 
 /* gate.c: the phases. Hook order matters where said.
@@ -99,8 +107,25 @@ int wh_req_proven(const wh_req *wq);
 /** Whether an acceptance also counts under the settings in force now: a verdict is shared by all places of one endpoint, and one of them may
  *  demand TLS or enforce what another did not. */
 int wh_req_holds(const wh_req *wq);
-/** Whether the media type of the request is JSON: application/json or any type ending in +json. */
-int wh_req_is_json(const wh_req *wq);
+
+/* payload.c: what the body means */
+/** The payload, read on first use; `broken` says that it is not what its type says. Never NULL once the request is verified; NULL before
+ *  and when it was refused. Lives with the request. */
+const wh_payload *wh_req_payload(wh_req *wq);
+/** The same for who decides about a broken one himself: not counted as asking. */
+const wh_payload *wh_req_payload_read(wh_req *wq);
+/** The JSON in it; NULL when there is none. */
+const wh_json *wh_req_json(wh_req *wq);
+/** A payload that something asked for and that is broken is a refusal, whatever came of the asking: to be called after rules and the like.
+ *  @return OK or the status of the refusal */
+int wh_req_payload_check(wh_req *wq);
+
+/** The bytes the signature covers: those received, or those decoded. Only after the body was read. @return OK or a refusal's status */
+int wh_req_signed_body(wh_req *wq, webhook_slice *out);
+
+/* validate.c */
+/** Hold the payload of a verified request against WebhookValidate, once. @return OK or the status of the refusal */
+int wh_req_validate(wh_req *wq);
 
 /* transport.c: WebhookRequireTLS. @return NULL, or what speaks against the way the request came (r->pool) */
 const char *wh_tls_fault(const wh_req *wq);
@@ -144,8 +169,13 @@ void wh_vars_export(wh_req *wq, request_rec *r);
 void wh_vars_gate_headers(wh_req *wq, request_rec *r);
 /** Remove what a client must not say for us: X-Webhook-Verified and the like, any case, '_' for '-'. */
 void wh_vars_remove_spoofed(request_rec *r);
-/** The parsed body for expressions; NULL when it is not JSON or not verified. */
-const wh_json *wh_req_json(wh_req *wq);
+
+/* template.c: values of a delivery in what handlers send */
+/** Evaluate the templates of these handlers for a verified request. @return one shape per handler (data NULL: it has no templates) from r->pool;
+ *  NULL when none has. A value that cannot be had is frozen as such: the job dies of it, the delivery does not */
+const webhook_slice *wh_templates_freeze(wh_req *wq, request_rec *r, const char *const *handlers, int count);
+/** The encoders as functions of expressions. */
+void wh_templates_register(void);
 
 /* daemon.c: sentinel, dispatcher, shared things */
 void wh_daemon_wake(void); /* one byte to the dispatcher; never blocks */

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "core/units.h"
+#include "verify/key_cache.h"
 
 APLOG_USE_MODULE(webhook);
 
@@ -92,8 +93,9 @@ static void __attribute__((noreturn)) dispatcher_main(wh_global *g, wh_retained 
     prctl(PR_SET_PDEATHSIG, 0);
     apr_pool_create(&pool, NULL);
 
-    conf.store = g->store;
+    conf.store = g->delivers ? g->store : NULL;
     conf.store_conf = g->store_conf;
+    conf.fetch = wh_key_cache_dir() ? &g->fetch : NULL;
     conf.handlers = g->handlers;
     conf.log = &g->log;
     conf.counters = g->counters;

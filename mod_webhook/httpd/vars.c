@@ -149,17 +149,6 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r)
     }
 }
 
-/* ---- JSON for rules ---- */
-
-const wh_json *wh_req_json(wh_req *wq)
-{
-    if (wq->state != WH_ACCEPTED || wq->body.len == 0 || !wh_req_is_json(wq)) {
-        return NULL;
-    }
-    wq->json_wanted = 1;
-    return wh_json_get_once(&wq->json, wq->body.data, wq->r->pool);
-}
-
 /* ---- expressions ---- */
 
 static const char *expr_variable(ap_expr_eval_ctx_t *ctx, const void *data)

@@ -14,6 +14,8 @@
 
 #include "core/id.h"
 #include "core/units.h"
+#include "validate/inflate.h"
+#include "validate/media.h"
 
 APLOG_USE_MODULE(webhook);
 
@@ -154,88 +156,21 @@ static const char *const *words(const apr_array_header_t *own, const char *const
     return list;
 }
 
-/* "type/subtype" without parameters; the length is returned, 0 if there is none. */
-static apr_size_t media_type(const char *header)
-{
-    apr_size_t len = strcspn(header, "; \t");
-    return len;
-}
-
-static int ends_with(const char *text, apr_size_t len, const char *suffix)
-{
-    apr_size_t n = strlen(suffix);
-    return len > n && !ap_cstr_casecmpn(text + len - n, suffix, n);
-}
-
-static int type_matches(const char *type, apr_size_t len, const char *pattern)
-{
-    apr_size_t n = strlen(pattern);
-
-    if (!strcmp(pattern, "*") || !strcmp(pattern, "*/*")) {
-        return 1;
-    }
-    if (*pattern == '+') {
-        return ends_with(type, len, pattern);
-    }
-    if (!strncmp(pattern, "*/*+", 4)) {
-        return ends_with(type, len, pattern + 3);
-    }
-    if (n > 2 && !strcmp(pattern + n - 2, "/*")) {
-        return len > n - 1 && !ap_cstr_casecmpn(type, pattern, n - 1);
-    }
-    return len == n && !ap_cstr_casecmpn(type, pattern, n);
-}
-
-static int is_json(const char *type, apr_size_t len)
-{
-    return type_matches(type, len, json_types[0]) || ends_with(type, len, json_types[1]);
-}
-
-int wh_req_is_json(const wh_req *wq)
-{
-    const char *header = apr_table_get(wq->r->headers_in, "Content-Type");
-    return header && is_json(header, media_type(header));
-}
-
-/* JSON is UTF-8 (RFC 8259): a charset that says otherwise is a body nobody here would read as its sender means it. */
-static int charset_is_utf8(const char *header)
-{
-    const char *at = header;
-
-    while ((at = strchr(at, ';')) != NULL) {
-        const char *value;
-        apr_size_t len;
-
-        at++;
-        at += strspn(at, " \t");
-        if (ap_cstr_casecmpn(at, "charset", 7)) {
-            continue;
-        }
-        value = at + 7;
-        value += strspn(value, " \t");
-        if (*value != '=') {
-            continue;
-        }
-        value++;
-        value += strspn(value, " \t");
-        if (*value == '"') {
-            value++;
-        }
-        len = strcspn(value, "\"; \t");
-        return (len == 5 && !ap_cstr_casecmpn(value, "utf-8", 5)) || (len == 4 && !ap_cstr_casecmpn(value, "utf8", 4));
-    }
-    return 1;
-}
-
 static int screen_type(wh_req *wq)
 {
     request_rec *r = wq->r;
     const char *header = apr_table_get(r->headers_in, "Content-Type");
     const char *coding = apr_table_get(r->headers_in, "Content-Encoding");
     const char *const *list;
-    apr_size_t len;
+    int codings = wq->conf->decode ? wq->conf->decode->codings : 0, known;
 
-    if (coding && *coding && ap_cstr_casecmp(coding, "identity")) {
+    if ((known = wh_coding_find(coding)) != 0 && (known < 0 || !(codings & known))) {
+        /* RFC 9110 section 12.5.3: in a 415 it says what would have been taken */
+        apr_table_setn(r->err_headers_out, "Accept-Encoding",
+                       !codings                                             ? "identity"
+                       : codings == (WH_CODING_GZIP | WH_CODING_DEFLATE) ? "gzip, deflate"
+                       : codings == WH_CODING_GZIP                        ? "gzip"
+                                                                          : "deflate");
         return wh_refuse(wq, WH_REFUSAL_CONTENT_ENCODING, apr_psprintf(r->pool, "Content-Encoding is \"%s\"", coding));
     }
     list = words(wq->conf->content_types, wq->auth->traits->content_types, json_types, r->pool);
@@ -245,16 +180,14 @@ static int screen_type(wh_req *wq)
         }
         return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, "Content-Type is missing");
     }
-    len = media_type(header);
-    for (; *list; list++) {
-        if (type_matches(header, len, *list)) {
-            if (is_json(header, len) && !charset_is_utf8(header)) {
-                return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\": JSON is UTF-8", header));
-            }
-            return OK;
-        }
+    if (!wh_media_find(list, header, &wq->kind)) {
+        return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\"", header));
     }
-    return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\"", header));
+    /* JSON is UTF-8 (RFC 8259): a charset that says otherwise is a body nobody here would read as its sender means it. */
+    if (wq->kind == WH_PAYLOAD_JSON && !wh_media_is_utf8(header)) {
+        return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\": JSON is UTF-8", header));
+    }
+    return OK;
 }
 
 static int screen_method(wh_req *wq)
@@ -374,7 +307,7 @@ int wh_req_verify(wh_req *wq)
     const wh_auth *auth = wq->auth;
     request_rec *r = wq->r;
     const webhook_secrets *secrets;
-    int rc;
+    int rc, handshake;
 
     if (wq->state == WH_REFUSED) {
         return wq->status;
@@ -384,7 +317,7 @@ int wh_req_verify(wh_req *wq)
             wq->unenforced = 0;
             return wh_refuse_verdict(wq, &wq->verdict);
         }
-        return rc;
+        return rc == OK ? wh_req_validate(wq) : rc;
     }
     if ((rc = wh_req_screen(wq)) != OK) {
         return rc;
@@ -395,7 +328,9 @@ int wh_req_verify(wh_req *wq)
     if ((rc = wh_body_read(wq)) != OK) {
         return rc;
     }
-    wq->request.body = wq->body.data;
+    if ((rc = wh_req_signed_body(wq, &wq->request.body)) != OK) {
+        return rc;
+    }
     wq->request.report_only = !wh_conf_enforces(wq->conf);
     wq->request.want_moment = wq->conf->gate != 1 && wq->conf->duplicates != WH_DUPLICATES_OFF;
     secrets = wh_secrets_now(auth, wq->now, r->pool);
@@ -409,18 +344,26 @@ int wh_req_verify(wh_req *wq)
         auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, r->pool);
     }
     /* Whatever the verdict: some handshakes are unsigned, and some bring the secret. */
-    if (auth->provider->handshake
-        && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool)) {
+    handshake = auth->provider->handshake
+                && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool);
+    if (wq->reply.note) {
+        ap_log_rerror(APLOG_MARK, APLOG_NOTICE, 0, r, "WH0416: endpoint %s: id %s: %s", auth->name, wq->id, wq->reply.note);
+    }
+    if (handshake) {
         wq->state = WH_HANDSHAKE;
         ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0251: endpoint %s: a handshake", auth->name);
         return OK;
     }
     if (wq->verdict.status != HTTP_OK) {
-        return wh_conf_enforces(wq->conf) ? wh_refuse_verdict(wq, &wq->verdict) : let_pass(wq);
+        if (wh_conf_enforces(wq->conf)) {
+            return wh_refuse_verdict(wq, &wq->verdict);
+        }
+        rc = let_pass(wq);
+        return rc == OK ? wh_req_validate(wq) : rc;
     }
     wq->state = WH_ACCEPTED;
     ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0252: endpoint %s: verified, key %s, event %s, sender's id %s (%s)", auth->name,
                   wq->verdict.key_id ? wq->verdict.key_id : "-", wq->verdict.event ? wq->verdict.event : "-",
                   wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->verdict.sender_id_signed ? "signed" : "unsigned");
-    return OK;
+    return wh_req_validate(wq);
 }

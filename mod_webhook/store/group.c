@@ -135,7 +135,12 @@ static ticket *queue_take(wh_group *g)
 /* What an item adds to a transaction: a body that goes to a file of its own does not count. */
 static apr_size_t item_bytes(const webhook_accept *item)
 {
-    return (item->staged ? 0 : item->delivery->body.len) + item->delivery->headers.len;
+    apr_size_t bytes = (item->staged ? 0 : item->delivery->body.len) + item->delivery->headers.len;
+    int i;
+
+    for (i = 0; item->shapes && i < item->handler_count; i++)
+        bytes += item->shapes[i].len;
+    return bytes;
 }
 
 /* With the mutex held. */

@@ -94,7 +94,7 @@ static void finish_if_closed(mem_delivery *d, apr_time_t now)
     }
 }
 
-void wh_mem_job_add(mem_state *m, mem_delivery *d, const char *handler, apr_time_t now)
+mem_job *wh_mem_job_add(mem_state *m, mem_delivery *d, const char *handler, apr_time_t now)
 {
     mem_job *j = apr_pcalloc(d->pool, sizeof *j);
 
@@ -104,6 +104,7 @@ void wh_mem_job_add(mem_state *m, mem_delivery *d, const char *handler, apr_time
     j->rows = apr_array_make(d->pool, 4, sizeof(webhook_attempt_row));
     APR_ARRAY_PUSH(d->jobs, mem_job *) = j;
     d->finished = 0;
+    return j;
 }
 
 int wh_mem_again(mem_delivery *d, const char *handler, job_state only, apr_time_t now, int *seen)
@@ -150,6 +151,11 @@ static webhook_slice copy_slice(apr_pool_t *p, webhook_slice in)
         out.len = in.len;
     }
     return out;
+}
+
+webhook_slice wh_mem_shape(apr_pool_t *p, webhook_slice shape)
+{
+    return shape.data ? copy_slice(p, shape) : shape;
 }
 
 apr_status_t wh_mem_copy(webhook_delivery *to, const webhook_delivery *from, int with_body, apr_pool_t *p)
@@ -207,6 +213,21 @@ static mem_key *key_find(const mem_state *m, const unsigned char *key)
     return NULL;
 }
 
+/* The requeued jobs may have died of what the templates gave before. */
+static void shape_again(mem_delivery *d, const webhook_accept *item)
+{
+    int i, k;
+
+    for (i = 0; item->shapes && i < d->jobs->nelts; i++) {
+        mem_job *j = wh_mem_job(d, i);
+
+        for (k = 0; k < item->handler_count && j->state <= RETRY; k++) {
+            if (item->shapes[k].data && !strcmp(item->handlers[k], j->handler))
+                j->shape = wh_mem_shape(d->pool, item->shapes[k]);
+        }
+    }
+}
+
 /* @return 1 when the item was answered from the delivery seen before */
 static int accept_known(mem_state *m, webhook_accept *item, const mem_key *key, apr_time_t now)
 {
@@ -222,6 +243,7 @@ static int accept_known(mem_state *m, webhook_accept *item, const mem_key *key, 
     d->duplicates++;
     if (item->handler_count > 0 && any_dead(d)) {
         wh_mem_again(d, NULL, DEAD, now, &seen);
+        shape_again(d, item);
         item->outcome = WEBHOOK_ACCEPT_REQUEUED;
     }
     return 1;
@@ -266,8 +288,12 @@ static void accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
     }
     d->kept_as = item->kept_as && strcmp(item->kept_as, "dropped") == 0 ? "dropped" : "unrouted";
     d->jobs = apr_array_make(p, 4, sizeof(mem_job *));
-    for (i = 0; i < item->handler_count; i++)
-        wh_mem_job_add(m, d, item->handlers[i], now);
+    for (i = 0; i < item->handler_count; i++) {
+        mem_job *j = wh_mem_job_add(m, d, item->handlers[i], now);
+
+        if (item->shapes)
+            j->shape = wh_mem_shape(p, item->shapes[i]);
+    }
     finish_if_closed(d, now);
     insert_sorted(m, d);
     if (item->dedupe_key) {
@@ -426,6 +452,7 @@ static apr_status_t mem_turn(webhook_store *s, webhook_settlement *const *settle
             l->attempt = j->attempts;
             l->created = j->created;
             l->handler = wants[i].handler;
+            l->shape = wh_mem_shape(p, j->shape);
             copied = apr_pcalloc(p, sizeof *copied);
             wh_mem_copy(copied, &d->d, 1, p);
             l->delivery = copied;

@@ -40,7 +40,7 @@ static int matches(const mem_delivery *m, const webhook_query *q)
            && (!q->after_id || (q->ascending ? strcmp(d->id, q->after_id) > 0 : strcmp(d->id, q->after_id) < 0));
 }
 
-static apr_array_header_t *rows_of_jobs(const mem_delivery *d, int with_attempts, apr_pool_t *p)
+static apr_array_header_t *rows_of_jobs(const mem_delivery *d, int with_attempts, int with_shapes, apr_pool_t *p)
 {
     apr_array_header_t *rows = apr_array_make(p, 4, sizeof(webhook_job_row));
     int i;
@@ -58,6 +58,8 @@ static apr_array_header_t *rows_of_jobs(const mem_delivery *d, int with_attempts
         r->reason = wh_mem_text(p, j->reason);
         if (with_attempts)
             r->attempt_rows = apr_array_copy(p, j->rows);
+        if (with_shapes)
+            r->shape = wh_mem_shape(p, j->shape);
     }
     return rows;
 }
@@ -78,7 +80,7 @@ apr_status_t wh_mem_list(webhook_store *s, const webhook_query *q, apr_array_hea
         r->state = state_of(d);
         r->duplicates = d->duplicates;
         if (q->with_jobs)
-            r->jobs = rows_of_jobs(d, q->with_attempts, p);
+            r->jobs = rows_of_jobs(d, q->with_attempts, q->with_shapes, p);
         APR_ARRAY_PUSH(rows, webhook_row *) = r;
         found++;
     }

@@ -15,6 +15,7 @@ typedef struct mem_job {
     int attempts, owner;
     apr_time_t created, due, leased, until;
     apr_array_header_t *rows; /* webhook_attempt_row */
+    webhook_slice shape;
 } mem_job;
 
 typedef struct mem_delivery {
@@ -58,7 +59,9 @@ mem_delivery *wh_mem_find(const mem_state *m, const char *id);
 mem_job *wh_mem_job(const mem_delivery *d, int i);
 const char *wh_mem_text(apr_pool_t *p, const char *text); /* NULL stays NULL */
 apr_status_t wh_mem_copy(webhook_delivery *to, const webhook_delivery *from, int with_body, apr_pool_t *p);
-void wh_mem_job_add(mem_state *m, mem_delivery *d, const char *handler, apr_time_t now);
+mem_job *wh_mem_job_add(mem_state *m, mem_delivery *d, const char *handler, apr_time_t now);
+/** A copy in p; data NULL stays NULL. */
+webhook_slice wh_mem_shape(apr_pool_t *p, webhook_slice shape);
 /** Make finished jobs ready again. @param handler NULL: all @param only DEAD, or QUEUED for any finished state */
 int wh_mem_again(mem_delivery *d, const char *handler, job_state only, apr_time_t now, int *seen);
 

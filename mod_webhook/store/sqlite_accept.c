@@ -140,6 +140,22 @@ static int item_failed(webhook_store *s, webhook_accept *item, wh_sq_problem pro
     return SQLITE_OK;
 }
 
+/* The sender brought it again and its dead jobs get another life: with what the templates gave now, as they may have died of it. */
+static int shape_again(webhook_store *s, const webhook_accept *item, sqlite3_int64 n)
+{
+    sqlite3_int64 handler;
+    int i, rc = SQLITE_OK;
+
+    for (i = 0; i < item->handler_count && rc == SQLITE_OK; i++) {
+        if (!item->shapes[i].data)
+            continue;
+        rc = wh_sq_name_key(s, item->handlers[i], 0, &handler);
+        if (rc == SQLITE_OK && handler)
+            rc = wh_sq_run(s, WH_SQ_SHAPE_AGAIN, "iiz", n, handler, item->shapes[i].data, item->shapes[i].len);
+    }
+    return rc;
+}
+
 /* Seen before: answer with the first delivery, after making its dead jobs ready again. @param fresh answer: it is to be kept after all */
 static int accept_known(webhook_store *s, webhook_accept *item, const unsigned char first[16], apr_time_t now, int *fresh)
 {
@@ -167,6 +183,8 @@ static int accept_known(webhook_store *s, webhook_accept *item, const unsigned c
     rc = wh_sq_run(s, WH_SQ_DELIVERY_COPY, "i", n);
     if (rc == SQLITE_OK && item->handler_count > 0 && dead > 0) {
         rc = wh_sq_again(s, n, 0, WH_JOB_DEAD, now, &made, &seen);
+        if (rc == SQLITE_OK && item->shapes && made)
+            rc = shape_again(s, item, n);
         if (rc == SQLITE_OK)
             rc = wh_sq_restate(s, n, WH_DL_OPEN, now);
     }
@@ -200,6 +218,8 @@ static int add_rows(webhook_store *s, webhook_accept *item, const unsigned char 
         rc = wh_sq_name_key(s, item->handlers[i], 1, &handler);
         if (rc == SQLITE_OK)
             rc = wh_sq_run(s, WH_SQ_JOB_ADD, "iii", n, handler, (sqlite3_int64)now);
+        if (rc == SQLITE_OK && item->shapes && item->shapes[i].data)
+            rc = wh_sq_run(s, WH_SQ_SHAPE_ADD, "iz", sqlite3_last_insert_rowid(s->db), item->shapes[i].data, item->shapes[i].len);
     }
     s->delta[WH_CN_DELIVERIES]++;
     s->delta[WH_CN_QUEUED] += item->handler_count;
@@ -218,8 +238,10 @@ static int accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
     wh_sq_problem problem;
     unsigned char id[16], first[16];
     sqlite3_stmt *stmt;
-    int rc, hit, fresh = 1;
+    int i, rc, hit, fresh = 1;
 
+    for (i = 0; item->shapes && i < item->handler_count; i++)
+        bytes += (apr_int64_t)item->shapes[i].len;
     if (item->dedupe_key) {
         rc = wh_sq_key_find(s, item->dedupe_key, now, first, &hit);
         if (rc == SQLITE_OK && hit)

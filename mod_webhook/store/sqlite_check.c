@@ -48,6 +48,7 @@ static const struct {
     { "SELECT (SELECT count(*) FROM bodies) - (SELECT count(*) FROM deliveries)", "body rows belong to no delivery" },
     { "SELECT count(*) FROM deliveries d JOIN bodies ON b=d.body WHERE NOT in_file AND length(bodies.body) IS NOT d.body_len",
       "bodies have another length than when they were accepted" },
+    { "SELECT count(*) FROM shapes WHERE job NOT IN (SELECT job FROM jobs)", "shapes belong to no job" },
     { "SELECT count(*) FROM attempts WHERE (k>>20) NOT IN (SELECT job FROM jobs)", "attempts belong to no job" },
     { "SELECT count(*) FROM attempts a JOIN jobs j ON j.job=(a.k>>20) WHERE (a.k & 1048575) NOT BETWEEN 1 AND j.attempts",
       "attempts are numbered beyond their job's" },

@@ -72,6 +72,8 @@ static int drop_one(webhook_store *s, const old_row *r, apr_array_header_t *jobs
 
         rc = wh_sq_run(s, WH_SQ_ATTEMPTS_DROP, "ii", WH_SQ_ATTEMPT(j->job, 0), WH_SQ_ATTEMPT(j->job + 1, 0) - 1);
         if (rc == SQLITE_OK)
+            rc = wh_sq_run(s, WH_SQ_SHAPE_DROP, "i", j->job);
+        if (rc == SQLITE_OK)
             rc = wh_sq_run(s, WH_SQ_JOB_DROP, "i", j->job);
         if (j->state >= WH_JOB_QUEUED && j->state <= WH_JOB_DEAD)
             s->delta[WH_CN_QUEUED + j->state]--;

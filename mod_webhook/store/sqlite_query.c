@@ -61,6 +61,20 @@ int wh_sq_load_body(webhook_store *s, sqlite3_int64 body, webhook_delivery *d, a
     return SQLITE_OK;
 }
 
+int wh_sq_load_shape(webhook_store *s, sqlite3_int64 job, webhook_slice *shape, apr_pool_t *p)
+{
+    sqlite3_stmt *stmt;
+    int rc = wh_sq_row(s, WH_SQ_SHAPE_GET, &stmt, "i", job);
+
+    shape->data = NULL;
+    shape->len = 0;
+    if (rc != SQLITE_ROW)
+        return rc;
+    *shape = wh_sq_blob(stmt, 0, p);
+    wh_sq_done(stmt);
+    return SQLITE_OK;
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- list --- */
 
 static int give_up(void *baton)
@@ -121,7 +135,7 @@ static int load_attempts(webhook_store *s, webhook_job_row *j, apr_pool_t *p)
     return rc;
 }
 
-static int load_jobs(webhook_store *s, sqlite3_int64 n, webhook_row *row, int with_attempts, apr_pool_t *p)
+static int load_jobs(webhook_store *s, sqlite3_int64 n, webhook_row *row, int with_attempts, int with_shapes, apr_pool_t *p)
 {
     apr_array_header_t *jobs = apr_array_make(p, 4, sizeof(webhook_job_row));
     sqlite3_stmt *stmt;
@@ -147,6 +161,8 @@ static int load_jobs(webhook_store *s, sqlite3_int64 n, webhook_row *row, int wi
     }
     for (i = 0; with_attempts && i < jobs->nelts && rc == SQLITE_OK; i++)
         rc = load_attempts(s, &APR_ARRAY_IDX(jobs, i, webhook_job_row), p);
+    for (i = 0; with_shapes && i < jobs->nelts && rc == SQLITE_OK; i++)
+        rc = wh_sq_load_shape(s, APR_ARRAY_IDX(jobs, i, webhook_job_row).job, &APR_ARRAY_IDX(jobs, i, webhook_job_row).shape, p);
     row->jobs = jobs;
     return rc;
 }
@@ -229,7 +245,7 @@ static int list_rows(webhook_store *s, const webhook_query *q, const list_filter
         if (rc == SQLITE_OK && q->with_body)
             rc = wh_sq_load_body(s, body, &row->delivery, p);
         if (rc == SQLITE_OK && q->with_jobs)
-            rc = load_jobs(s, n, row, q->with_attempts, p);
+            rc = load_jobs(s, n, row, q->with_attempts, q->with_shapes, p);
         if (rc != SQLITE_OK) {
             wh_sq_done(stmt);
             return rc;

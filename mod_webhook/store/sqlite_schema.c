@@ -10,6 +10,7 @@
  *   dedupe       idempotency keys in the order of acceptance, 61 bits and 64 of each; key_index.h finds them
  *   attempts     keyed by job and attempt number in one integer
  *   names        endpoint, scheme and handler names; rows elsewhere hold numbers
+ *   shapes       what a handler's templates gave, by job: apart from jobs, whose rows are written at every lease and settlement
  *   counters     totals (wh_sq_counter), changed in the transaction that changes the rows
  */
 #include <apr_strings.h>
@@ -55,9 +56,12 @@ static const char schema_2[] =
     "DROP TABLE dedupe;"
     "ALTER TABLE dedupe_2 RENAME TO dedupe;";
 
+static const char schema_3[] = "CREATE TABLE shapes(job INTEGER PRIMARY KEY, shape BLOB NOT NULL);";
+
 const wh_sq_step wh_sq_ladder[] = {
     { 0, schema_1 },
     { 1, schema_2 },
+    { 2, schema_3 },
 };
 const int wh_sq_ladder_count = (int)(sizeof wh_sq_ladder / sizeof wh_sq_ladder[0]);
 

@@ -23,7 +23,7 @@
 #include "webhook_provider.h"
 
 #define WH_SQ_APPLICATION_ID 0x77684442 /* "whDB" */
-#define WH_SQ_VERSION 2                 /* schema version of this code, in user_version */
+#define WH_SQ_VERSION 3                 /* schema version of this code, in user_version */
 #define WH_SQ_PAGE_SIZE 4096
 
 /* What a caller is told; the words are fixed at configuration because they must outlive every call (the log gets SQLite's own). */
@@ -103,6 +103,8 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
     X(JOB_ADD,                                                                                                                       \
       "INSERT INTO jobs(delivery, handler, state, attempts, created, due, token, owner, leased, lease_until, reason)"                \
       " VALUES(?1,?2,0,0,?3,?3,0,0,0,0,NULL)")                                                                                       \
+    X(SHAPE_ADD, "INSERT INTO shapes(job, shape) VALUES(?1,?2)")                                                                     \
+    X(SHAPE_AGAIN, "INSERT OR REPLACE INTO shapes(job, shape) SELECT job, ?3 FROM jobs WHERE delivery=?1 AND handler=?2 AND state<2")  \
     X(JOBS_OF, "SELECT job, handler, state, attempts FROM jobs WHERE delivery=?1")                                                   \
     X(JOB_AGAIN, "UPDATE jobs SET state=?2, created=?3, due=?3, token=0, owner=0, reason=NULL WHERE job=?1")                         \
     X(DELIVERY_STATE, "UPDATE deliveries SET open=?2, dead=?3, closed=?4, finished=?5 WHERE n=?1")                                   \
@@ -118,11 +120,13 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
       "INSERT OR REPLACE INTO attempts(k, started, ended, outcome, code, reason, detail, output) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)")   \
     X(DELIVERY_BY_N, WH_SQ_COLUMNS " FROM deliveries WHERE n=?1")                                                                             \
     X(BODY_GET, "SELECT headers, body FROM bodies WHERE b=?1")                                                                       \
+    X(SHAPE_GET, "SELECT shape FROM shapes WHERE job=?1")                                                                            \
     X(LEASED, "SELECT job, owner, lease_until FROM jobs WHERE state=2 ORDER BY lease_until LIMIT 1000 OFFSET ?1")                    \
     /* maintain */                                                                                                                   \
     X(CLOSED, "SELECT n, id, body, in_file, body_len, closed FROM deliveries WHERE closed=?1 AND finished<?2 ORDER BY finished LIMIT ?3") \
     X(ATTEMPTS_DROP, "DELETE FROM attempts WHERE k BETWEEN ?1 AND ?2")                                                               \
     X(JOB_DROP, "DELETE FROM jobs WHERE job=?1")                                                                                     \
+    X(SHAPE_DROP, "DELETE FROM shapes WHERE job=?1")                                                                                 \
     X(BODY_DROP, "DELETE FROM bodies WHERE b=?1")                                                                                    \
     X(DELIVERY_DROP, "DELETE FROM deliveries WHERE n=?1")                                                                            \
     X(KEY_SCAN, "SELECT k, expires FROM dedupe WHERE k>?1 ORDER BY k LIMIT ?2")                                                      \
@@ -341,6 +345,8 @@ apr_status_t wh_sq_waiting(webhook_store *s, apr_array_header_t *names, apr_pool
 int wh_sq_delivery(webhook_store *s, sqlite3_stmt *stmt, webhook_delivery *d, sqlite3_int64 *body, apr_pool_t *p);
 /** Load headers and inline body. */
 int wh_sq_load_body(webhook_store *s, sqlite3_int64 body, webhook_delivery *d, apr_pool_t *p);
+/** What was frozen for a job; data NULL when nothing was. */
+int wh_sq_load_shape(webhook_store *s, sqlite3_int64 job, webhook_slice *shape, apr_pool_t *p);
 
 /* Keys of the attempts table. */
 #define WH_SQ_ATTEMPT_BITS 20

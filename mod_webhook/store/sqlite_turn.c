@@ -249,6 +249,8 @@ static int lease_one(webhook_store *s, sqlite3_int64 job, const webhook_lease_wa
     wh_sq_done(stmt);
     if (rc == SQLITE_OK)
         rc = wh_sq_load_body(s, body, d, p);
+    if (rc == SQLITE_OK)
+        rc = wh_sq_load_shape(s, job, &l->shape, p);
     if (rc != SQLITE_OK)
         return rc;
     if (!body_is_sound(d)) {
@@ -265,7 +267,7 @@ static int lease_one(webhook_store *s, sqlite3_int64 job, const webhook_lease_wa
         t.detail = "the stored body does not have the digest it was accepted with";
         return settle_one(s, &t, now);
     }
-    *bytes += d->body.len;
+    *bytes += d->body.len + l->shape.len;
     l->job = job;
     l->token = token;
     l->attempt = j.attempts + 1;

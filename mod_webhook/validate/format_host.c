@@ -94,7 +94,7 @@ typedef struct host {
     int right_to_left;        /* a label is */
     int not_for_bidi;         /* a label is left to right and may not stand beside one that is not */
     int digits_mixed;         /* a right-to-left label has European and Arabic digits */
-    int nfc;                  /* normalise first */
+    int mail;                 /* a mailbox's: normalised first, and what an ASCII mailbox may have it may have as well */
     apr_pool_t *scratch;
 } host;
 
@@ -146,7 +146,7 @@ static int is_u_label(host *h, const char *label, apr_size_t len, apr_size_t *oc
     int valid;
 
     if (memchr(label, '\0', len)) return 0;
-    valid = idn2_register_u8((const uint8_t *)terminated, NULL, &ascii, h->nfc ? IDN2_NFC_INPUT : 0) == IDN2_OK;
+    valid = idn2_register_u8((const uint8_t *)terminated, NULL, &ascii, h->mail ? IDN2_NFC_INPUT : 0) == IDN2_OK;
     if (valid) {
         *octets = strlen((const char *)ascii);
         directions(h, label, len);
@@ -168,7 +168,7 @@ static int is_label(host *h, const char *label, apr_size_t len, int unicode)
             /* reserved (RFC 5890 section 2.3.1) but for one prefix; plain host names may have them */
             if (apr_tolower(label[0]) == 'x' && apr_tolower(label[1]) == 'n') {
                 if (!is_a_label(h, label, len)) return 0;
-            } else if (unicode) {
+            } else if (unicode && !h->mail) {
                 return 0;
             }
         } else {
@@ -189,9 +189,9 @@ static apr_size_t full_stop(const char *text, apr_size_t len, int unicode)
     return !memcmp(text, "\343\200\202", 3) || !memcmp(text, "\357\274\216", 3) || !memcmp(text, "\357\275\241", 3) ? 3 : 0;
 }
 
-static int is_host(const char *text, apr_size_t len, int unicode, int nfc, apr_pool_t *scratch)
+static int is_host(const char *text, apr_size_t len, int unicode, int mail, apr_pool_t *scratch)
 {
-    host h = { .nfc = nfc, .scratch = scratch };
+    host h = { .mail = mail, .scratch = scratch };
     apr_size_t i, from = 0, stop;
 
     if (!len || len > NAME_MAX_BYTES) return 0;

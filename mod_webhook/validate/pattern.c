@@ -18,19 +18,24 @@
 #include "validate/pattern_parts.h"
 
 #define TURN 20                /* a callout and what little is between two of them */
+#define TURN_INTERPRETED 100   /* the same without JIT */
 #define MATCH_LIMIT 10000000   /* of PCRE2, for each start: the budget is always smaller */
-#define HEAP_LIMIT 20000       /* KiB, the interpreter's memory for going back */
+#define HEAP_LIMIT 2000        /* KiB, the interpreter's memory for going back; more costs more time than the steps do */
+#define STACK_LIMIT 2048       /* KiB, the JIT's for the same; without one it has 32 on the thread's stack */
 #define CHEAP 64               /* looks in one try that need no callout */
 
 struct wh_pattern {
     pcre2_code *code;
     int metered;
+    int turn;
     apr_size_t fixed, per_char;   /* of an unmetered one, in steps */
 };
 
 typedef struct pattern_work {
     pcre2_match_context *context;
     pcre2_match_data *found;
+    pcre2_jit_stack *stack;   /* made when the first match needs it */
+    int turn;
     apr_int64_t left;
     PCRE2_SIZE last;   /* where the previous callout was */
 } pattern_work;
@@ -46,6 +51,7 @@ static apr_status_t free_work(void *data)
     pattern_work *work = data;
 
     pcre2_match_data_free(work->found);
+    pcre2_jit_stack_free(work->stack);
     pcre2_match_context_free(work->context);
     return APR_SUCCESS;
 }
@@ -70,7 +76,7 @@ static int charge(pcre2_callout_block *block, void *data)
     pattern_work *work = data;
     PCRE2_SIZE at = block->current_position;
 
-    work->left -= TURN;
+    work->left -= work->turn;
     if (at > work->last) work->left -= (apr_int64_t)(at - work->last);
     work->last = at;
     if (block->callout_number == WH_MARK_BACKREF) work->left -= (apr_int64_t)longest_capture(block);
@@ -119,10 +125,15 @@ int wh_pattern_match(const wh_pattern *re, const char *subject, apr_size_t len, 
         }
     }
     work->last = 0;
+    work->turn = re->turn;
     rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK, work->found, work->context);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-        work->last = 0;
-        rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, work->found, work->context);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT && !work->stack) {
+        work->stack = pcre2_jit_stack_create(STACK_LIMIT * 128, STACK_LIMIT * 1024, NULL);
+        if (work->stack) {
+            pcre2_jit_stack_assign(work->context, NULL, work->stack);
+            work->last = 0;
+            rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK, work->found, work->context);
+        }
     }
     budget->left = work->left;
     if (rc >= 0) return 1;
@@ -152,7 +163,7 @@ static const char *compile(wh_pattern *re, const char *text, apr_size_t len, apr
     }
     apr_pool_cleanup_register(p, re->code, free_code, apr_pool_cleanup_null);
     /* where memory cannot be made executable (SELinux, MDWE), the interpreter does as well */
-    (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE);
+    re->turn = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE) ? TURN_INTERPRETED : TURN;
     return NULL;
 }
 

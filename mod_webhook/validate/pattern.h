@@ -20,8 +20,12 @@
 /** A compiled pattern: immutable, to be shared by threads; lives as long as the pool it was compiled in. */
 typedef struct wh_pattern wh_pattern;
 
-/* Steps for the patterns of one payload: a step is about a nanosecond, or the look at one character. */
+/*
+ * Steps for the patterns of one payload. A step is about the look at one character, half a nanosecond or less, so these are at most 2 ms; what a
+ * payload of len bytes honestly needs grows with it, to twice that.
+ */
 #define WH_PATTERN_STEPS 3000000
+#define WH_PATTERN_STEPS_FOR(len) (WH_PATTERN_STEPS + ((len) < 1500000 ? 2 * (apr_int64_t)(len) : WH_PATTERN_STEPS))
 
 /**
  * What the matches of one validation may cost together. Belongs to one thread; the engine's working memory is taken at the first match and
@@ -33,7 +37,7 @@ typedef struct wh_pattern_budget {
     void *work;        /* of pattern.c */
 } wh_pattern_budget;
 
-/** @param steps WH_PATTERN_STEPS unless there is a reason. @param p as long as the budget is in use. */
+/** @param steps WH_PATTERN_STEPS or WH_PATTERN_STEPS_FOR(bytes of the body) unless there is a reason. @param p as long as the budget is in use. */
 void wh_pattern_budget_init(wh_pattern_budget *budget, apr_int64_t steps, apr_pool_t *p);
 
 /**

@@ -13,6 +13,9 @@
 #define SPACES "\\x09-\\x0d\\x20\\xa0\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}"
 #define NO_SPACES "\\x00-\\x08\\x0e-\\x1f\\x21-\\x9f\\xa1-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}" \
     "\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
+/* PCRE2 10.42 forgets what is beyond U+00FF of \D and \W in a negated class that has a property as well: [^\D\p{L}] */
+#define NO_DIGITS "\\x00-\\x2f\\x3a-\\x{10ffff}"
+#define NO_WORD "\\x00-\\x2f\\x3a-\\x40\\x5b-\\x5e\\x60\\x7b-\\x{10ffff}"
 
 static void put(wh_pattern_parse *ps, const char *text, apr_size_t len)
 {
@@ -53,6 +56,10 @@ void wh_pattern_emit_set(wh_pattern_parse *ps, char set, int in_class)
     const char plain[3] = { '\\', set, '\0' };
 
     /* without PCRE2_UCP \d and \w are ASCII, as they are in ECMA-262 */
+    if (in_class && (set == 'D' || set == 'W')) {
+        wh_pattern_emit(ps, set == 'D' ? NO_DIGITS : NO_WORD);
+        return;
+    }
     if (set != 's' && set != 'S') {
         wh_pattern_emit(ps, plain);
         return;

@@ -287,10 +287,14 @@ static int count_groups(wh_pattern_parse *ps)
     return 1;
 }
 
+/* In a group of its own: PCRE2's JIT does not take a repeated reference to what is unset as the interpreter does, and so each turn is charged. */
 static void reference(wh_pattern_parse *ps, unsigned group, wh_pattern_cost *cost)
 {
+    wh_pattern_emit(ps, "(?:");
     wh_pattern_mark(ps, WH_MARK_BACKREF);
     if (ps->emitting) wh_pattern_emit(ps, apr_psprintf(ps->p, "\\g{%u}", group));
+    wh_pattern_mark(ps, WH_MARK_PLAIN);
+    wh_pattern_emit(ps, ")");
     cost->unbounded = 1;
 }
 
@@ -513,7 +517,6 @@ static int term(wh_pattern_parse *ps, wh_pattern_cost *whole)
             wh_pattern_unmark_at(ps, mark);
             ps->since_mark += since;
         }
-        if (kind == ATOM_REFERENCE) wh_pattern_mark(ps, WH_MARK_PLAIN);
     }
     spend(whole, whole->paths * cost.paths, whole->work + cost.work);
     whole->runs += cost.runs;

@@ -19,7 +19,7 @@
 
 #define WH_SCHEMA_MAX_ERRORS 10
 #define WH_SCHEMA_STEPS 1000000 /* visits of schema nodes, members, elements; as many more for every further MiB of the document */
-#define WH_SCHEMA_DEPTH 512     /* schemas nested inside each other, references included */
+#define WH_SCHEMA_DEPTH 320     /* schemas nested inside each other, references included */
 
 typedef struct wh_schema wh_schema;
 

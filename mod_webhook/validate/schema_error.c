@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema_error.c: places as text, for errors in schemas and in documents. Values have no parents: a place is found again by its offsets. */
-#include "validate/schema_impl.h"
+#include "validate/schema_run.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -74,4 +74,72 @@ void *wh_schema_fail(wh_compiler *c, const wh_schema_doc *doc, const wh_json_val
     va_end(args);
     c->error = apr_pstrcat(c->p, doc->name, at ? wh_schema_pointer(doc->json, at, c->ptemp) : "", ": ", text, NULL);
     return NULL;
+}
+
+/* ---- notes and bounds ---- */
+
+void wh_run_note(wh_run *c, const wh_node *n, const char *keyword, const wh_json_value *at)
+{
+    wh_schema_error *e;
+    const char *place;
+
+    if (c->refused) return;
+    if (c->result->count == WH_SCHEMA_MAX_ERRORS) {
+        c->result->more = 1;
+        c->quiet = 1;
+        return;
+    }
+    c->steps += 16; /* pointers have to be made */
+    e = &c->result->errors[c->result->count++];
+    place = wh_schema_pointer(n->resource->doc->json, n->source, c->p);
+    e->instance = wh_schema_pointer(c->doc, at, c->p);
+    e->keyword = keyword;
+    e->schema = n->refused ? apr_pstrcat(c->p, n->resource->doc->name, place, NULL)
+                           : apr_pstrcat(c->p, n->resource->doc->name, place, "/", keyword, NULL);
+}
+
+int wh_run_refuse(wh_run *c, const char *reason, const wh_node *n, const char *keyword, const wh_json_value *at)
+{
+    if (c->refused) return 0;
+    if (!c->noting) wh_run_note(c, n, keyword, at); /* the one place to tell: where the verdict was given up */
+    c->refused = reason;
+    c->limit = 0;
+    c->quiet = 1;
+    return 0;
+}
+
+/*
+ * Which alternative was meant, nobody knows; what helps is what the one that fits best misses. Not for alternatives inside of alternatives:
+ * the keyword has to do there.
+ */
+void wh_run_explain(wh_run *c, const wh_node_list *list, const wh_json_value *v)
+{
+    wh_schema_result *all = c->result, *best = &c->spare[0], *one = &c->spare[1];
+    int k, least = 0, score;
+    apr_uint32_t i;
+
+    if (c->explaining || c->quiet) return;
+    c->explaining = 1;
+    for (i = 0; i < list->count && !c->refused; i++) {
+        one->count = 0;
+        c->result = one;
+        wh_run_visit(c, list->nodes[i], v, NULL);
+        if (c->refused) break;
+        c->quiet = 0; /* the cap of one alternative is not that of all */
+        /* A value that is not the one expected mostly says that another alternative was meant. */
+        for (k = score = 0; k < one->count; k++) {
+            const char *keyword = one->errors[k].keyword;
+            score += strcmp(keyword, "const") && strcmp(keyword, "enum") ? 1 : WH_SCHEMA_MAX_ERRORS;
+        }
+        if (score && (!least || score < least)) {
+            wh_schema_result *worse = best;
+            least = score;
+            best = one;
+            one = worse;
+        }
+    }
+    c->explaining = 0;
+    c->result = all;
+    if (!least) return;
+    for (k = 0; k < best->count && all->count < WH_SCHEMA_MAX_ERRORS; k++) all->errors[all->count++] = best->errors[k];
 }

@@ -157,12 +157,12 @@ typedef struct wh_schema_doc {
 typedef struct wh_dialect {
     int draft;
     unsigned vocabularies;
-    const char *meta; /* URI of the meta-schema */
+    const char *meta; /* while compiling: URI of the meta-schema */
 } wh_dialect;
 
 /* A schema with an identifier of its own: the unit that references and dynamic scopes know. */
 struct wh_resource {
-    const char *uri;
+    const char *uri;           /* while compiling */
     const wh_schema_doc *doc;
     const wh_json_value *root;
     wh_dialect dialect;
@@ -222,10 +222,14 @@ wh_resource *wh_schema_add(wh_compiler *c, webhook_slice text, const char *name,
 const wh_json_value *wh_schema_resolve(wh_compiler *c, const wh_resource *from, const wh_json_value *at, wh_resource **target_resource,
                                        const char **anchor);
 
-/* schema_compile.c */
+/* schema.c */
 /** A compiled meta-schema, once per compilation. */
 const wh_schema *wh_schema_meta(wh_compiler *c, const char *uri, const wh_schema_doc *doc, const wh_json_value *at);
+
+/* schema_compile.c */
+/** The node of a schema, made if there is none; what it asks follows when its turn comes. */
 wh_node *wh_schema_node(wh_compiler *c, const wh_json_value *source, wh_resource *resource, const char *keyword);
+void wh_schema_compile_node(wh_compiler *c, wh_node *n);
 
 /* schema_link.c */
 /** Shortcuts, busy bits, dynamic tables; an error for schemas that would refer to themselves for ever. */

@@ -146,7 +146,7 @@ static wh_resource *load(wh_compiler *c, const char *uri, int draft, const wh_sc
 
     if (r) return r;
     builtin = wh_schema_builtin(uri);
-    if (builtin) return wh_schema_add(c, *builtin, uri, uri, draft);
+    if (builtin) return wh_schema_add(c, *builtin, apr_pstrdup(c->p, uri), uri, draft);
     path = mapped_file(c, uri);
     if (!path) {
         return wh_schema_fail(c, doc, at, "refers to \"%s\", which is neither in this file nor built in nor mapped to a directory", uri);
@@ -209,7 +209,7 @@ static int read_vocabularies(wh_compiler *c, wh_dialect *d, const wh_resource *m
 static int dialect_find(wh_compiler *c, wh_dialect *d, const wh_json_value *name, const wh_schema_doc *doc)
 {
     webhook_slice fragment;
-    const char *uri = wh_uri_resolve("", slice_of(name), &fragment, c->p);
+    const char *uri = wh_uri_resolve("", slice_of(name), &fragment, c->ptemp);
     wh_resource *meta;
     apr_size_t i;
 
@@ -284,7 +284,7 @@ static wh_resource *read_id(wh_compiler *c, const wh_json_value *schema, wh_reso
 
     /* Draft 07, section 8.3: beside $ref everything is ignored. */
     if (!id || (r->dialect.draft == WH_SCHEMA_DRAFT_07 && string_member(schema, "$ref"))) return r;
-    uri = wh_uri_resolve(r->uri, slice_of(id), &fragment, c->p);
+    uri = wh_uri_resolve(r->uri, slice_of(id), &fragment, c->ptemp);
     if (uri != r->uri && !(id->size && id->u.text[0] == '#')) {
         if (schema == r->root) {
             r->uri = uri;
@@ -384,7 +384,7 @@ static void check_documents(wh_compiler *c, apr_array_header_t *roots)
             if (!c->error) {
                 c->error = apr_pstrcat(c->p, r->doc->name, i ? apr_pstrcat(c->ptemp, wh_schema_pointer(r->doc->json, own, c->ptemp),
                                        where + 1, NULL) : where, ": is not what ", r->dialect.meta, " allows there (",
-                                       result.count ? result.errors[0].keyword : result.reason, ")", NULL);
+                                       result.verdict == WH_SCHEMA_INVALID ? result.errors[0].keyword : result.reason, ")", NULL);
             }
         }
         if (i) apr_hash_set(others, &r->root, sizeof(r->root), r);
@@ -475,7 +475,7 @@ const wh_json_value *wh_schema_resolve(wh_compiler *c, const wh_resource *from, 
                                        const char **anchor)
 {
     webhook_slice fragment;
-    const char *uri = wh_uri_resolve(from->uri, slice_of(at), &fragment, c->p);
+    const char *uri = wh_uri_resolve(from->uri, slice_of(at), &fragment, c->ptemp);
     const wh_json_value *v;
     wh_resource *r;
 

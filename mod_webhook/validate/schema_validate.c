@@ -9,110 +9,29 @@
  * Every visit of a node, member or element counts as a step, long strings and hashed values as several. When a bound is hit nothing is
  * visited any more, so that all loops run out, and whatever they make of it the verdict is "refused".
  */
-#include "core/encoding.h"
-#include "validate/schema_impl.h"
+#include "validate/schema_run.h"
 
 #include <string.h>
-#include <apr_strings.h>
 
 #define CHUNK 8192
 #define MIB (1024 * 1024)
 
-/* Which members or elements of one object or array some schema has looked at: for unevaluatedProperties and unevaluatedItems. */
-typedef struct marks {
-    apr_uint64_t *bits;
-    apr_uint32_t words;
-} marks;
-
-typedef struct chunk {
-    struct chunk *next;
+typedef struct wh_chunk {
+    struct wh_chunk *next;
     apr_size_t size, used;
     apr_uint64_t data[];
-} chunk;
-
-typedef struct run {
-    apr_uint64_t steps, limit;
-    apr_uint32_t depth;  /* schemas that may still be nested */
-    int noting;          /* the second pass */
-    int quiet;           /* failures are not noted, the first one ends it */
-    const char *refused; /* the bound that was hit */
-    const wh_schema *schema;
-    const wh_json *doc;
-    apr_hash_t *skip;
-    wh_schema_result *result;
-    const wh_resource **scope; /* resources entered, outermost first; only with dynamic references */
-    apr_uint32_t scopes;
-    chunk *chunks, *first;     /* a stack of marks */
-    wh_pattern_budget patterns;
-    int patterns_ready;
-    apr_pool_t *p, *scratch;
-} run;
-
-/* A failure: in the first pass, and in branches, the end of it. */
-#define FAIL(keyword, at) \
-    do { \
-        if (c->quiet) return 0; \
-        note(c, n, keyword, at); \
-        ok = 0; \
-    } while (0)
-
-#define MUST(test) \
-    do { \
-        if (!(test)) { \
-            if (c->quiet) return 0; \
-            ok = 0; \
-        } \
-    } while (0)
-
-static int visit(run *c, const wh_node *n, const wh_json_value *v, marks *m);
-
-/* ---- notes and bounds ---- */
-
-static void __attribute__((noinline)) note(run *c, const wh_node *n, const char *keyword, const wh_json_value *at)
-{
-    wh_schema_error *e;
-    const char *place;
-
-    if (c->refused) return;
-    if (c->result->count == WH_SCHEMA_MAX_ERRORS) {
-        c->result->more = 1;
-        c->quiet = 1;
-        return;
-    }
-    e = &c->result->errors[c->result->count++];
-    place = wh_schema_pointer(n->resource->doc->json, n->source, c->p);
-    e->instance = wh_schema_pointer(c->doc, at, c->p);
-    e->keyword = keyword;
-    e->schema = n->refused ? apr_pstrcat(c->p, n->resource->doc->name, place, NULL)
-                           : apr_pstrcat(c->p, n->resource->doc->name, place, "/", keyword, NULL);
-}
-
-static int __attribute__((noinline)) refuse(run *c, const char *reason, const wh_node *n, const char *keyword, const wh_json_value *at)
-{
-    if (c->refused) return 0;
-    if (!c->noting) note(c, n, keyword, at); /* the one place to tell: where the verdict was given up */
-    c->refused = reason;
-    c->limit = 0;
-    c->quiet = 1;
-    return 0;
-}
-
-static inline int spend(run *c, apr_uint64_t steps)
-{
-    c->steps += steps;
-    return c->steps <= c->limit;
-}
+} wh_chunk;
 
 /* ---- marks ---- */
 
-static apr_uint64_t *marks_room(run *c, apr_uint32_t words)
+static apr_uint64_t *marks_room(wh_run *c, apr_uint32_t words)
 {
     apr_uint64_t *out;
 
     while (c->chunks->used + words > c->chunks->size) {
         if (!c->chunks->next || c->chunks->next->size < words) {
             apr_size_t size = words > CHUNK ? words : CHUNK;
-            chunk *fresh = apr_palloc(c->p, sizeof(*fresh) + size * sizeof(apr_uint64_t));
+            wh_chunk *fresh = apr_palloc(c->p, sizeof(*fresh) + size * sizeof(apr_uint64_t));
             fresh->size = size;
             fresh->next = c->chunks->next;
             c->chunks->next = fresh;
@@ -127,14 +46,14 @@ static apr_uint64_t *marks_room(run *c, apr_uint32_t words)
 }
 
 typedef struct marks_place {
-    chunk *at;
+    wh_chunk *at;
     apr_size_t used;
 } marks_place;
 
-static void marks_open(run *c, marks *m, apr_uint32_t size, marks_place *place)
+static void marks_open(wh_run *c, wh_marks *m, apr_uint32_t size, marks_place *place)
 {
     if (!c->chunks) {
-        c->chunks = c->first = apr_palloc(c->p, sizeof(chunk) + 64 * sizeof(apr_uint64_t));
+        c->chunks = apr_palloc(c->p, sizeof(wh_chunk) + 64 * sizeof(apr_uint64_t));
         c->chunks->next = NULL;
         c->chunks->size = 64;
         c->chunks->used = 0;
@@ -146,29 +65,29 @@ static void marks_open(run *c, marks *m, apr_uint32_t size, marks_place *place)
     c->steps += m->words / 8;
 }
 
-static void marks_close(run *c, const marks_place *place)
+static void marks_close(wh_run *c, const marks_place *place)
 {
     c->chunks = place->at;
     c->chunks->used = place->used;
 }
 
-static inline void mark(marks *m, apr_uint32_t i)
+static inline void mark(wh_marks *m, apr_uint32_t i)
 {
     m->bits[i / 64] |= (apr_uint64_t)1 << (i % 64);
 }
 
-static inline int is_marked(const marks *m, apr_uint32_t i)
+static inline int is_marked(const wh_marks *m, apr_uint32_t i)
 {
     return (m->bits[i / 64] >> (i % 64)) & 1;
 }
 
-static void mark_from(marks *m, apr_uint32_t from, apr_uint32_t size)
+static void mark_from(wh_marks *m, apr_uint32_t from, apr_uint32_t size)
 {
     for (; from < size && from % 64; from++) mark(m, from);
     if (from < size) memset(m->bits + from / 64, 0xff, (m->words - from / 64) * sizeof(*m->bits));
 }
 
-static void marks_add(marks *to, const marks *from)
+static void marks_add(wh_marks *to, const wh_marks *from)
 {
     apr_uint32_t i;
 
@@ -178,30 +97,30 @@ static void marks_add(marks *to, const marks *from)
 /* ---- one schema in another ---- */
 
 /* What a node says about a member or element: for most of them the type says it all. */
-static inline int judge(run *c, const wh_node *n, const wh_json_value *v)
+static inline int judge(wh_run *c, const wh_node *n, const wh_json_value *v)
 {
     unsigned bit = type_of(v);
 
     if (n->types & bit && !(n->busy & bit)) return 1;
-    return visit(c, n, v, NULL);
+    return wh_run_visit(c, n, v, NULL);
 }
 
 /* The verdict of a branch, without notes. */
-static int ask(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int ask(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     int quiet = c->quiet, ok;
 
     c->quiet = 1;
-    ok = visit(c, n, v, m);
+    ok = wh_run_visit(c, n, v, m);
     if (!c->refused) c->quiet = quiet;
     return ok;
 }
 
 /* The same where marks of a branch count only if it holds. */
-static int ask_marking(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int ask_marking(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     marks_place place;
-    marks own;
+    wh_marks own;
     int ok;
 
     if (!m) return ask(c, n, v, NULL);
@@ -212,121 +131,9 @@ static int ask_marking(run *c, const wh_node *n, const wh_json_value *v, marks *
     return ok;
 }
 
-/* ---- patterns, formats ---- */
-
-static int matches(run *c, const wh_pattern *pattern, const char *text, apr_size_t len, const wh_node *n, const char *keyword,
-                   const wh_json_value *at)
-{
-    int rc;
-
-    if (!c->patterns_ready) {
-        wh_pattern_budget_init(&c->patterns, WH_PATTERN_STEPS, c->p);
-        c->patterns_ready = 1;
-    }
-    rc = wh_pattern_match(pattern, text, len, &c->patterns);
-    return rc < 0 ? refuse(c, "regex-limit", n, keyword, at) : rc;
-}
-
-static apr_pool_t *scratch(run *c)
-{
-    if (!c->scratch) apr_pool_create(&c->scratch, c->p);
-    return c->scratch;
-}
-
-static apr_uint32_t code_points(const wh_json_value *v)
-{
-    apr_uint32_t i, n = 0;
-
-    for (i = 0; i < v->size; i++) n += ((unsigned char)v->u.text[i] & 0xc0) != 0x80;
-    return n;
-}
-
-/* Draft 07, validation 8: contentEncoding and contentMediaType. @return the keyword that does not hold, or NULL */
-static const char *content_failure(run *c, const wh_string_rules *s, const wh_json_value *v)
-{
-    webhook_slice text = {v->u.text, v->size};
-    wh_json_error err;
-    wh_json *inner;
-
-    if (s->base64) {
-        apr_size_t max = wh_decoded_max(WH_ENC_BASE64, v->size);
-        unsigned char *room = apr_palloc(scratch(c), max + 1);
-        if (wh_decode(WH_ENC_BASE64, WH_DECODE_TRAILING, v->u.text, v->size, room, max, &text.len)) return "contentEncoding";
-        text.data = (const char *)room;
-    }
-    if (!s->media_json || wh_json_parse(&inner, text, &wh_json_plain, scratch(c), &err) == APR_SUCCESS) return NULL;
-    return "contentMediaType";
-}
-
-static int check_meaning(run *c, const wh_node *n, const wh_json_value *v)
-{
-    const wh_string_rules *s = n->string;
-    const char *failed;
-    int ok = 1;
-
-    if (!spend(c, v->size / 16)) return refuse(c, "schema-budget", n, "format", v);
-    apr_pool_clear(scratch(c));
-    if (s->format && !s->format(v->u.text, v->size, scratch(c))) FAIL("format", v);
-    failed = s->base64 || s->media_json ? content_failure(c, s, v) : NULL;
-    if (failed) FAIL(failed, v);
-    return ok;
-}
-
-static int check_string(run *c, const wh_node *n, const wh_json_value *v)
-{
-    const wh_string_rules *s = n->string;
-    int ok = 1;
-
-    /* Bytes decide where they can: there are no more code points than bytes, and at least a quarter as many. */
-    if (v->size < s->min || (s->min && v->size / 4 < s->min) || v->size > s->max) {
-        apr_uint32_t length;
-        if (!spend(c, v->size / 64)) return refuse(c, "schema-budget", n, "maxLength", v);
-        length = code_points(v);
-        if (length < s->min) FAIL("minLength", v);
-        if (length > s->max) FAIL("maxLength", v);
-    }
-    if (s->pattern && !matches(c, s->pattern, v->u.text, v->size, n, "pattern", v)) FAIL("pattern", v);
-    if (s->format || s->base64 || s->media_json) MUST(check_meaning(c, n, v));
-    return ok;
-}
-
-/* ---- numbers ---- */
-
-static int check_number(run *c, const wh_node *n, const wh_json_value *v)
-{
-    static const char *const keywords[BOUNDS] = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"};
-    const wh_number_rules *rules = n->number;
-    int ok = 1, i, order, holds;
-    wh_decimal d;
-
-    if (!spend(c, v->size / 64)) return refuse(c, "schema-budget", n, "type", v);
-    if (!wh_decimal_parse(&d, v->u.text, v->size)) return refuse(c, "number-limit", n, "type", v);
-    for (i = 0; i < BOUNDS; i++) {
-        if (!(rules->has & 1u << i)) continue;
-        if (i == BOUND_MULTIPLE) {
-            holds = wh_decimal_is_multiple(&d, &rules->bound[i]);
-            if (holds < 0) return refuse(c, "number-limit", n, "multipleOf", v);
-        } else {
-            order = wh_decimal_compare(&d, &rules->bound[i]);
-            holds = i == BOUND_MINIMUM ? order >= 0 : i == BOUND_MAXIMUM ? order <= 0 : i == BOUND_ABOVE ? order > 0 : order < 0;
-        }
-        if (!holds) FAIL(keywords[i], v);
-    }
-    return ok;
-}
-
-static int is_whole(run *c, const wh_node *n, const wh_json_value *v)
-{
-    wh_decimal d;
-
-    c->steps += v->size / 64;
-    if (!wh_decimal_parse(&d, v->u.text, v->size)) return refuse(c, "number-limit", n, "type", v);
-    return wh_decimal_is_whole(&d);
-}
-
 /* ---- arrays ---- */
 
-static int check_contains(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_contains(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_array_rules *a = n->array;
     apr_uint32_t i, found = 0;
@@ -345,13 +152,13 @@ static int check_contains(run *c, const wh_node *n, const wh_json_value *v, mark
     return ok;
 }
 
-static int check_array(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_array(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_array_rules *a = n->array;
     apr_uint32_t i, prefix = a->prefix.count < v->size ? a->prefix.count : v->size;
     int ok = 1;
 
-    if (!spend(c, v->size)) return refuse(c, "schema-budget", n, "items", v);
+    if (!wh_run_spend(c, v->size)) return wh_run_refuse(c, "schema-budget", n, "items", v);
     if (v->size < a->min) FAIL("minItems", v);
     if (v->size > a->max) FAIL("maxItems", v);
     for (i = 0; i < prefix; i++) {
@@ -365,9 +172,9 @@ static int check_array(run *c, const wh_node *n, const wh_json_value *v, marks *
     if (a->contains) MUST(check_contains(c, n, v, m));
     if (a->unique && v->size > 1) {
         apr_uint64_t work = 0;
-        int unique = wh_values_unique(v->u.items, v->size, &work, scratch(c));
+        int unique = wh_values_unique(v->u.items, v->size, &work, wh_run_scratch(c));
         apr_pool_clear(c->scratch);
-        if (!spend(c, work)) return refuse(c, "schema-budget", n, "uniqueItems", v);
+        if (!wh_run_spend(c, work)) return wh_run_refuse(c, "schema-budget", n, "uniqueItems", v);
         if (!unique) FAIL("uniqueItems", v);
     }
     return ok;
@@ -387,7 +194,7 @@ static inline const wh_prop *prop_find(const wh_object_rules *o, const wh_json_m
     return NULL;
 }
 
-static int __attribute__((noinline)) note_missing(run *c, const wh_node *n, const wh_json_value *v)
+static int __attribute__((noinline)) note_missing(wh_run *c, const wh_node *n, const wh_json_value *v)
 {
     const wh_json_value *names = n->object->required_names;
     apr_uint32_t i;
@@ -401,7 +208,7 @@ static int __attribute__((noinline)) note_missing(run *c, const wh_node *n, cons
 }
 
 /* A name as the value that propertyNames judges. */
-static int check_name(run *c, const wh_node *n, const wh_json_member *member)
+static int check_name(wh_run *c, const wh_node *n, const wh_json_member *member)
 {
     wh_json_value name = member->value;
     int ok = 1;
@@ -417,7 +224,7 @@ static int check_name(run *c, const wh_node *n, const wh_json_member *member)
     return ok;
 }
 
-static int check_depends(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_depends(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_object_rules *o = n->object;
     apr_uint32_t i, j;
@@ -425,40 +232,40 @@ static int check_depends(run *c, const wh_node *n, const wh_json_value *v, marks
 
     for (i = 0; i < o->ndepends; i++) {
         const wh_depend *d = &o->depends[i];
-        if (!spend(c, v->size / 4 + 1)) return refuse(c, "schema-budget", n, d->keyword, v);
+        if (!wh_run_spend(c, v->size / 4 + 1)) return wh_run_refuse(c, "schema-budget", n, d->keyword, v);
         if (!wh_json_member_get(v, d->name.name, d->name.name_len, d->name.hash)) continue;
         for (j = 0; j < d->nrequired; j++) {
-            if (!spend(c, v->size / 4 + 1)) return refuse(c, "schema-budget", n, d->keyword, v);
+            if (!wh_run_spend(c, v->size / 4 + 1)) return wh_run_refuse(c, "schema-budget", n, d->keyword, v);
             if (!wh_json_member_get(v, d->required[j].name, d->required[j].len, d->required[j].hash)) FAIL(d->keyword, v);
         }
-        if (d->node) MUST(visit(c, d->node, v, m));
+        if (d->node) MUST(wh_run_visit(c, d->node, v, m));
     }
     return ok;
 }
 
 /* Members that patternProperties may say something about. @return 1 valid; *matched when one did */
-static int check_patterns(run *c, const wh_node *n, const wh_json_member *member, int *matched)
+static int check_patterns(wh_run *c, const wh_node *n, const wh_json_member *member, int *matched)
 {
     const wh_object_rules *o = n->object;
     apr_uint32_t i;
     int ok = 1;
 
     for (i = 0; i < o->npatterns; i++) {
-        if (!spend(c, 1)) return refuse(c, "schema-budget", n, "patternProperties", &member->value);
-        if (!matches(c, o->patterns[i].pattern, member->name, member->name_len, n, "patternProperties", &member->value)) continue;
+        if (!wh_run_spend(c, 1)) return wh_run_refuse(c, "schema-budget", n, "patternProperties", &member->value);
+        if (!wh_run_matches(c, o->patterns[i].pattern, member->name, member->name_len, n, "patternProperties", &member->value)) continue;
         *matched = 1;
         MUST(judge(c, o->patterns[i].node, &member->value));
     }
     return ok;
 }
 
-static int check_object(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_object(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_object_rules *o = n->object;
     apr_uint32_t i, hits = 0;
     int ok = 1;
 
-    if (!spend(c, v->size)) return refuse(c, "schema-budget", n, "properties", v);
+    if (!wh_run_spend(c, v->size)) return wh_run_refuse(c, "schema-budget", n, "properties", v);
     if (v->size < o->min) FAIL("minProperties", v);
     if (v->size > o->max) FAIL("maxProperties", v);
     for (i = 0; i < v->size; i++) {
@@ -488,7 +295,7 @@ static int check_object(run *c, const wh_node *n, const wh_json_value *v, marks 
 /* ---- what is asked of any value ---- */
 
 /* Where a dynamic reference leads now: the outermost resource entered that has the anchor. */
-static const wh_node *dynamic_target(run *c, const wh_any_rules *a)
+static const wh_node *dynamic_target(wh_run *c, const wh_any_rules *a)
 {
     apr_uint32_t i;
 
@@ -501,7 +308,7 @@ static const wh_node *dynamic_target(run *c, const wh_any_rules *a)
     return a->ref;
 }
 
-static int check_any_of(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_any_of(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_node_list *list = &n->any->any;
     apr_uint32_t i, found = 0;
@@ -509,11 +316,14 @@ static int check_any_of(run *c, const wh_node *n, const wh_json_value *v, marks 
 
     for (i = 0; i < list->count && !c->refused && (m || !found); i++) found += (apr_uint32_t)ask_marking(c, list->nodes[i], v, m);
     if (c->refused) return 0;
-    if (!found) FAIL("anyOf", v);
+    if (!found) {
+        FAIL("anyOf", v);
+        wh_run_explain(c, list, v);
+    }
     return ok;
 }
 
-static int check_one_of(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_one_of(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_node_list *list = &n->any->one;
     apr_uint32_t i, found = 0;
@@ -522,10 +332,11 @@ static int check_one_of(run *c, const wh_node *n, const wh_json_value *v, marks 
     for (i = 0; i < list->count && !c->refused && found < 2; i++) found += (apr_uint32_t)ask_marking(c, list->nodes[i], v, m);
     if (c->refused) return 0;
     if (found != 1) FAIL("oneOf", v);
+    if (!found) wh_run_explain(c, list, v);
     return ok;
 }
 
-static int check_any(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int check_any(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_any_rules *a = n->any;
     apr_uint64_t work = 0;
@@ -534,10 +345,10 @@ static int check_any(run *c, const wh_node *n, const wh_json_value *v, marks *m)
 
     if (a->constant && !wh_choices_have(a->constant, v, &work)) FAIL("const", v);
     if (a->enumeration && !wh_choices_have(a->enumeration, v, &work)) FAIL("enum", v);
-    if (!spend(c, work)) return refuse(c, "schema-budget", n, "enum", v);
-    if (a->plain) MUST(visit(c, a->plain, v, m));
-    if (a->ref) MUST(visit(c, a->dynamic < 0 ? a->ref : dynamic_target(c, a), v, m));
-    for (i = 0; i < a->all.count; i++) MUST(visit(c, a->all.nodes[i], v, m));
+    if (!wh_run_spend(c, work)) return wh_run_refuse(c, "schema-budget", n, "enum", v);
+    if (a->plain) MUST(wh_run_visit(c, a->plain, v, m));
+    if (a->ref) MUST(wh_run_visit(c, a->dynamic < 0 ? a->ref : dynamic_target(c, a), v, m));
+    for (i = 0; i < a->all.count; i++) MUST(wh_run_visit(c, a->all.nodes[i], v, m));
     if (a->any.count) MUST(check_any_of(c, n, v, m));
     if (a->one.count) MUST(check_one_of(c, n, v, m));
     if (a->not_ && ask(c, a->not_, v, NULL)) {
@@ -547,14 +358,14 @@ static int check_any(run *c, const wh_node *n, const wh_json_value *v, marks *m)
     if (a->if_ && (a->then_ || a->else_ || m)) {
         const wh_node *next = ask_marking(c, a->if_, v, m) ? a->then_ : a->else_;
         if (c->refused) return 0;
-        if (next) MUST(visit(c, next, v, m));
+        if (next) MUST(wh_run_visit(c, next, v, m));
     }
     return ok;
 }
 
 /* ---- a node ---- */
 
-static inline int check(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static inline int check(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     int ok = 1;
 
@@ -566,10 +377,10 @@ static inline int check(run *c, const wh_node *n, const wh_json_value *v, marks 
         if (n->array) MUST(check_array(c, n, v, m));
         break;
     case WH_JSON_STRING:
-        if (n->string) MUST(check_string(c, n, v));
+        if (n->string) MUST(wh_run_string(c, n, v));
         break;
     case WH_JSON_NUMBER:
-        if (n->number) MUST(check_number(c, n, v));
+        if (n->number) MUST(wh_run_number(c, n, v));
         break;
     default: break;
     }
@@ -578,12 +389,12 @@ static inline int check(run *c, const wh_node *n, const wh_json_value *v, marks 
 }
 
 /* A node with unevaluatedProperties or unevaluatedItems looks at what all its other keywords left. */
-static int __attribute__((noinline)) check_left(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+static int __attribute__((noinline)) check_left(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     const wh_node *rest = v->type == WH_JSON_OBJECT ? n->unevaluated_props : n->unevaluated_items;
     marks_place place;
     apr_uint32_t i;
-    marks own;
+    wh_marks own;
     int ok = 1;
 
     marks_open(c, &own, v->size, &place);
@@ -594,19 +405,19 @@ static int __attribute__((noinline)) check_left(run *c, const wh_node *n, const 
     }
     if (m) mark_from(m, 0, v->size);
     marks_close(c, &place);
-    return ok && (spend(c, v->size) || refuse(c, "schema-budget", n, "unevaluatedProperties", v));
+    return ok && (wh_run_spend(c, v->size) || wh_run_refuse(c, "schema-budget", n, "unevaluatedProperties", v));
 }
 
-static int visit(run *c, const wh_node *n, const wh_json_value *v, marks *m)
+int wh_run_visit(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
 {
     unsigned bit = type_of(v), types = c->quiet ? n->types : n->declared;
     int ok = 1, entered = 0;
 
-    if (++c->steps > c->limit) return refuse(c, "schema-budget", n, "$ref", v);
-    if (c->depth == 0) return refuse(c, "schema-depth", n, "$ref", v);
+    if (++c->steps > c->limit) return wh_run_refuse(c, "schema-budget", n, "$ref", v);
+    if (c->depth == 0) return wh_run_refuse(c, "schema-depth", n, "$ref", v);
     if (c->skip && apr_hash_get(c->skip, &v, sizeof(v))) return 1;
     if (!(types & bit)) {
-        if (!(bit == TYPE_FRACTION && types & TYPE_INTEGER && is_whole(c, n, v))) {
+        if (!(bit == TYPE_FRACTION && types & TYPE_INTEGER && wh_run_whole(c, n, v))) {
             if (c->refused) return 0;
             FAIL(n->refused ? n->keyword : "type", v);
         }
@@ -628,7 +439,7 @@ static int visit(run *c, const wh_node *n, const wh_json_value *v, marks *m)
 
 /* ---- passes ---- */
 
-static int pass(run *c, int quiet, apr_uint64_t limit)
+static int pass(wh_run *c, int quiet, apr_uint64_t limit)
 {
     c->steps = 0;
     c->limit = limit;
@@ -638,14 +449,14 @@ static int pass(run *c, int quiet, apr_uint64_t limit)
     c->refused = NULL;
     c->scopes = 1;
     c->patterns_ready = 0;
-    return visit(c, c->schema->root, &c->doc->root, NULL);
+    return wh_run_visit(c, c->schema->root, &c->doc->root, NULL);
 }
 
 wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json *doc, apr_hash_t *skip, wh_schema_result *result,
                                          apr_pool_t *p)
 {
     apr_uint64_t limit = schema->steps + (apr_uint64_t)schema->steps * (doc->text.len / MIB);
-    run c;
+    wh_run c;
     int valid;
 
     memset(result, 0, sizeof(*result));
@@ -666,10 +477,11 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
         return result->verdict = WH_SCHEMA_REFUSED;
     }
     if (valid) return result->verdict = WH_SCHEMA_VALID;
+    c.spare = apr_palloc(p, 2 * sizeof(*c.spare));
     /* Going on after failures visits more than stopping at the first: what is not found within a multiple is not worth it. */
     pass(&c, 0, limit * 2);
     result->more |= c.refused != NULL;
-    if (result->count == 0) note(&c, schema->root, "schema", &doc->root);
+    if (result->count == 0) wh_run_note(&c, schema->root, "schema", &doc->root);
     result->reason = "schema";
     return result->verdict = WH_SCHEMA_INVALID;
 }

@@ -90,6 +90,7 @@ void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets,
         wh_engine_verify(c, secrets);
         break;
     }
+    wh_key_awaited(c);
     /* Whatever was forgotten above is a refusal. */
     if (verdict->status == 0) wh_deny(c, WH_REFUSAL_INTERNAL, "the scheme came to no decision");
     if (verdict->status != 200) {

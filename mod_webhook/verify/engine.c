@@ -3,6 +3,7 @@
  * engine.c: the decision for tokens, HMACs, keyed hashes and public-key signatures over a template. Order: exact headers, signature syntax,
  * timestamp, id, key selection, then every usable key against every candidate without an early exit, then what lies in the body.
  */
+#include "verify/key_cache.h"
 #include "verify/scheme.h"
 
 #include <openssl/bn.h>
@@ -112,37 +113,59 @@ static int key_valid_now(const wh_key *key, apr_time_t now)
     return (!key->from || now >= key->from) && (!key->until || now < key->until);
 }
 
-/* https://HOST/....pem with HOST among the allowed; '*' stands for one label of at least three characters */
-static int url_allowed(const char *url, const char *const *hosts)
+/* Codes are constants of one table: the same code is the same pointer. */
+static int refused_as(const wh_vctx *c, wh_refusal refusal)
 {
-    const char *host, *end, *path;
-    apr_size_t plen;
+    return c->verdict->reason == wh_refusal_table[refusal].code;
+}
 
-    if (strncmp(url, "https://", 8) != 0) return 0;
-    host = url + 8;
-    end = host + strcspn(host, "/?#@:\\% \t");
-    if (*end != '/') return 0;
-    path = end;
-    plen = strlen(path);
-    if (strcspn(path, "?#\\%@ \t") != plen || plen < 6 || strcmp(path + plen - 4, ".pem") != 0) return 0;
-    for (; *hosts; hosts++) {
-        const char *h = host, *w = *hosts;
-        while (*w && h < end) {
-            if (*w == '*') {
-                const char *start = h;
-                while (h < end && ((*h >= 'a' && *h <= 'z') || (*h >= '0' && *h <= '9') || *h == '-')) h++;
-                if (h - start < 3) break;
-                w++;
-            } else if (*w == *h) {
-                w++;
-                h++;
-            } else {
-                break;
-            }
+static int is_wanted(const wh_vctx *c, const wh_key *key)
+{
+    return !c->keyid_text || strcmp(c->keyid_text, key->id) == 0;
+}
+
+/* Keys that are fetched, beside those of the secrets. @return 0 after wh_deny: they are on their way, or cannot be had */
+static int add_fetched(wh_vctx *c, wh_key_kind kind, const char *url, apr_array_header_t *keys, int *valid)
+{
+    wh_keys_found found;
+    int k;
+
+    switch (wh_key_ring_find(c->v, c->v->ring, kind, url, c->req->now, &found, c->p)) {
+    case WH_KEYS_THERE:
+        for (k = 0; k < found.set->count; k++) {
+            const wh_key *key = found.set->list[k];
+            if (!key_valid_now(key, c->req->now)) continue;
+            ++*valid;
+            if (is_wanted(c, key)) APR_ARRAY_PUSH(keys, const wh_key *) = key;
         }
-        if (!*w && h == end) return 1;
+        if (kind == WH_KIND_KEYS) c->keys_made = found.made;
+        return 1;
+    case WH_KEYS_PENDING:
+        c->verdict->retry_after = found.retry_after;
+        return wh_deny(c, WH_REFUSAL_KEY_PENDING, "%s", found.why);
+    case WH_KEYS_REFUSED:
+        /* A key set the configuration names is bad: that is not the sender's fault. */
+        return wh_deny(c, kind == WH_KIND_KEYS ? WH_REFUSAL_SECRET_UNAVAILABLE : WH_REFUSAL_KEY_UNKNOWN, "%s", found.why);
+    default:
+        return 1;
     }
-    return 0;
+}
+
+/* None of the secrets at hand did it, but the key may be in the set that is on its way. */
+void wh_key_awaited(wh_vctx *c)
+{
+    if (!c->pending || (!refused_as(c, WH_REFUSAL_SIGNATURE_MISMATCH) && !refused_as(c, WH_REFUSAL_KEY_UNKNOWN))) return;
+    c->verdict->retry_after = c->pending_for;
+    wh_deny(c, WH_REFUSAL_KEY_PENDING, "%s", c->pending);
+}
+
+int wh_key_missing(wh_vctx *c, const char *text)
+{
+    if (c->v->jwks && c->keys_made && wh_key_ring_again(c->v->jwks, c->keys_made, c->req->now, c->p)) {
+        c->verdict->retry_after = 5 * APR_USEC_PER_SEC;
+        return wh_deny(c, WH_REFUSAL_KEY_PENDING, "%s; the key set is fetched again", text);
+    }
+    return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s", text);
 }
 
 int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***out, int *count)
@@ -159,7 +182,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
             return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s does not name a key", v->keyid.text);
         }
         c->keyid_text = apr_pstrmemdup(c->p, id.data, id.len);
-        if (v->keyid_hosts && !url_allowed(c->keyid_text, v->keyid_hosts)) {
+        if (v->keyid_hosts && !wh_key_url_allowed(c->keyid_text, v->keyid_hosts, NULL)) {
             return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s is not an address this scheme takes keys from", v->keyid.text);
         }
     }
@@ -169,12 +192,27 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
             const wh_key *key = set->list[k];
             if (!key_valid_now(key, c->req->now)) continue;
             valid++;
-            if (c->keyid_text && strcmp(c->keyid_text, key->id) != 0) continue;
-            APR_ARRAY_PUSH(keys, const wh_key *) = key;
+            if (is_wanted(c, key)) APR_ARRAY_PUSH(keys, const wh_key *) = key;
         }
     }
+    /* A key set that is on its way is no reason to refuse what a secret at hand may verify. */
+    if (v->jwks && !add_fetched(c, WH_KIND_KEYS, v->jwks, keys, &valid)) {
+        if (keys->nelts == 0) return 0;
+        if (refused_as(c, WH_REFUSAL_KEY_PENDING)) {
+            c->pending = c->verdict->detail;
+            c->pending_for = c->verdict->retry_after;
+        }
+        c->verdict->status = 0;
+        c->verdict->reason = c->verdict->detail = NULL;
+        c->verdict->retry_after = 0;
+    }
+    if (keys->nelts == 0 && v->keyid_hosts && (v->fetch == 1 || (v->fetch == 2 && !(secrets && secrets->count)))
+        && !add_fetched(c, WH_KIND_CERTIFICATE, c->keyid_text, keys, &valid)) {
+        return 0;
+    }
+    if (valid == 0 && v->ring && !wh_key_cache_dir()) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "keys cannot be fetched here");
     if (valid == 0) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "no secret of this endpoint is valid now");
-    if (keys->nelts == 0) return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s names a key this endpoint does not have", v->keyid.text);
+    if (keys->nelts == 0) return wh_key_missing(c, apr_pstrcat(c->p, v->keyid.text, " names a key this endpoint does not have", NULL));
     *out = (const wh_key **)keys->elts;
     *count = keys->nelts;
     return 1;
@@ -254,6 +292,25 @@ int wh_digest_check(wh_vctx *c)
         || !wh_hash_bytes(v, v->digest_alg, c->req->body.data, c->req->body.len, md)
         || !wh_equal(room, len, md, wh_digest_size(v->digest_alg))) {
         return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "the body does not match %s", v->digest_loc.text);
+    }
+    return 1;
+}
+
+int wh_demands_hold(wh_vctx *c)
+{
+    int i, k;
+
+    for (i = 0; i < c->v->demands->nelts; i++) {
+        const wh_demand *d = &APR_ARRAY_IDX(c->v->demands, i, wh_demand);
+        webhook_slice have;
+        int holds = 0;
+        if (wh_value(c, &d->loc, &have) == WH_FOUND) {
+            for (k = 0; k < d->values->nelts; k++) {
+                const char *want = APR_ARRAY_IDX(d->values, k, const char *);
+                holds |= have.len == strlen(want) && memcmp(have.data, want, have.len) == 0;
+            }
+        }
+        if (!holds) return wh_deny(c, WH_REFUSAL_CLAIM_MISMATCH, "%s does not have the value this endpoint demands", d->loc.text);
     }
     return 1;
 }
@@ -498,7 +555,7 @@ static void verify_token(wh_vctx *c, const wh_key **keys, int n_keys)
         if (same && hit < 0) hit = k;
     }
     if (hit < 0) wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint is this token");
-    else if (wh_timestamp_check(c)) wh_accept_verdict(c, keys[hit]);
+    else if (wh_timestamp_check(c) && wh_demands_hold(c)) wh_accept_verdict(c, keys[hit]);
 }
 
 /* Every element of the array must carry the token. */
@@ -565,5 +622,6 @@ void wh_engine_verify(wh_vctx *c, const webhook_secrets *secrets)
     if (!wh_digest_check(c)) return;
     /* A timestamp inside the body is read once the body is known to be the sender's. */
     if (!early && !wh_timestamp_check(c)) return;
+    if (!wh_demands_hold(c)) return;
     wh_accept_verdict(c, keys[hit]);
 }

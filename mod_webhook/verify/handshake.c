@@ -5,7 +5,9 @@
  *   signed|unsigned METHOD condition ... -> STATUS [media/type] [+Header:value] ... [body]
  *
  * Conditions: PLACE (present), !PLACE (absent), PLACE=template, PLACE~hex, PLACE~token (a value of these characters only, 1 to 1024),
- * members=N (the JSON body has exactly N members), store:PLACE (the value there is the secret: it is kept for the operator).
+ * members=N (the JSON body has exactly N members), store:PLACE (the value there is the secret: it is kept for the operator), confirm:PLACE
+ * (the URL there is to be visited; without confirm=on the operator is told and the rule answers nothing). "pass" in place of a status
+ * answers nothing either: the operator is told that the request came, and it goes its way.
  * In the body and in header values: {PLACE} as is, {q:PLACE} as a JSON string, {hmac-hex:PLACE} and {hmac-base64:PLACE} with the first
  * secret, {{ for a brace. A blank in a header value is written as '_'.
  *
@@ -19,6 +21,7 @@
 #include <string.h>
 #include "core/durable.h"
 #include "core/log.h"
+#include "verify/key_cache.h"
 
 static const char *next_word(const char **s, apr_pool_t *p)
 {
@@ -80,6 +83,10 @@ static const char *compile_condition(wh_handshake_rule *rule, apr_array_header_t
         rule->stores = 1;
         return wh_locator_compile(&rule->store_loc, word + 6, p);
     }
+    if (strncmp(word, "confirm:", 8) == 0) {
+        rule->confirms = 1;
+        return wh_locator_compile(&rule->confirm_loc, word + 8, p);
+    }
     cond = apr_array_push(conditions);
     memset(cond, 0, sizeof(*cond));
     if (strncmp(word, "members=", 8) == 0) {
@@ -124,8 +131,14 @@ const char *wh_handshake_compile(wh_handshake_rule *out, const char *text, apr_p
     }
     s = arrow + 4;
     word = next_word(&s, p);
+    if (out->confirms && !out->needs_signature) return apr_psprintf(p, "handshake \"%s\": confirm: needs signed", text);
+    if (word && strcmp(word, "pass") == 0) {
+        if (!out->needs_signature || next_word(&s, p)) return apr_psprintf(p, "handshake \"%s\": pass needs signed, and nothing behind it", text);
+        out->passes = 1;
+        word = "200";
+    }
     if (!word || strlen(word) != 3 || strspn(word, "0123456789") != 3 || word[0] < '2' || word[0] > '4') {
-        return apr_psprintf(p, "handshake \"%s\": no status from 200 to 499 behind \"->\"", text);
+        return apr_psprintf(p, "handshake \"%s\": neither a status from 200 to 499 nor pass behind \"->\"", text);
     }
     out->status = (word[0] - '0') * 100 + (word[1] - '0') * 10 + (word[2] - '0');
     while (*s == ' ') s++;
@@ -274,6 +287,36 @@ static int store_secret(wh_vctx *c, const wh_handshake_rule *rule)
     return 1;
 }
 
+/*
+ * The sender wants a URL visited, and has signed that. @return 1 when the visit is durably asked for. Else the operator is told; the URL
+ * is a credential, so what is told is where to find it.
+ */
+static int confirm(wh_vctx *c, const wh_handshake_rule *rule, webhook_reply *reply)
+{
+    webhook_slice value;
+    const char *url, *about = c->v->demands->nelts ? wh_value_text(c, &APR_ARRAY_IDX(c->v->demands, 0, wh_demand).loc) : NULL;
+    apr_status_t rv;
+
+    if (wh_value(c, &rule->confirm_loc, &value) != WH_FOUND || memchr(value.data, '\0', value.len)) return 0;
+    url = apr_pstrmemdup(c->p, value.data, value.len);
+    if (!wh_key_url_allowed(url, c->v->keyid_hosts, c->v->confirm_path)) {
+        reply->note = apr_psprintf(c->p, "a confirmation is asked for at an address this scheme does not visit (%s)", rule->confirm_loc.text);
+        return 0;
+    }
+    if (!c->v->confirm) {
+        reply->note = apr_psprintf(c->p, "a confirmation is asked for at %s (whole in the body's %s: it is a credential); to visit it is yours, or "
+                                   "confirm=on's", wh_key_url_masked(url, c->p), rule->confirm_loc.text);
+        return 0;
+    }
+    if ((rv = wh_key_confirm(url, about, c->req->now, c->p)) != APR_SUCCESS) {
+        reply->note = apr_psprintf(c->p, "the confirmation at %s cannot be asked for%s; to visit it is yours (%s)", wh_key_url_masked(url, c->p),
+                                   rv == APR_ENOSPC ? ", too many wait" : "", rule->confirm_loc.text);
+        return 0;
+    }
+    reply->note = apr_psprintf(c->p, "a confirmation is asked for at %s and will be visited", wh_key_url_masked(url, c->p));
+    return 1;
+}
+
 int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, const webhook_verdict *verdict,
                  webhook_reply *reply, apr_pool_t *p)
 {
@@ -297,6 +340,11 @@ int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, cons
 
         if (rule->needs_signature && verdict->status != 200) continue;
         if (!rule_matches(c, rule, 0)) continue;
+        if (rule->passes) {
+            reply->note = apr_psprintf(p, "%s came; nothing is done about it here", verdict->event ? verdict->event : "a notice of the sender");
+            continue;
+        }
+        if (rule->confirms && !confirm(c, rule, reply)) continue;
         body = render(c, rule->body, key, &len);
         if (!body || (rule->stores && !store_secret(c, rule))) continue;
         for (k = 0; k < rule->headers->nelts; k++) {

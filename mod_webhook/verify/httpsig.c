@@ -487,7 +487,7 @@ static int verify_input(wh_vctx *c, const input *in, const webhook_secrets *secr
             if (ok && hit < 0) hit = k;
         }
     }
-    if (!tried) return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "the signature names a key this endpoint does not have");
+    if (!tried) return wh_key_missing(c, "the signature names a key this endpoint does not have");
     if (hit < 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this signature");
     if (!check_content_digest(c, in)) return 0;
     c->verdict->timestamp = in->has_created ? in->created : 0;

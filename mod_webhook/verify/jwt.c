@@ -314,7 +314,7 @@ void wh_jwt_verify(wh_vctx *c, const webhook_secrets *secrets)
         }
         if (ok && hit < 0) hit = k;
     }
-    if (!tried) wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "the token names a key this endpoint does not have, or one of another type");
+    if (!tried) wh_key_missing(c, "the token names a key this endpoint does not have, or one of another type");
     else if (hit < 0) wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this token's signature");
     else if (check_times(c, t.claims)) {
         c->keyid_text = keys[hit]->id;

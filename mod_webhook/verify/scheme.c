@@ -8,14 +8,17 @@
 
 #include <stddef.h>
 #include <string.h>
+#include "core/http_client.h"
 #include "core/options.h"
 #include "core/units.h"
+#include "verify/key_cache.h"
 
 typedef struct raw {
-    apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *timestamp, *id, *event, *components, *methods, *content_types;
+    apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *certificate_name, *timestamp, *id, *event, *components, *methods, *content_types;
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
-               *future, *digest, *unpack, *items, *url, *tag, *pending_secret, *answer_body;
-    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body;
+               *future, *digest, *unpack, *payload_field, *items, *url, *tag, *pending_secret, *answer_body, *jwks, *confirm_path;
+    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, fetch, confirm,
+        signed_body;
     apr_interval_time_t leeway, max_age;
     apr_int64_t body_limit;
 } raw;
@@ -40,6 +43,11 @@ static const wh_option_spec specs[] = {
     O("key-without-prefix", WH_OPT_ENUM, key_bare, 0, 0, "encoded|text"),
     O("keyid", WH_OPT_STRING, keyid, 0, 0, NULL),
     O("keyid-host", WH_OPT_LIST, keyid_host, 0, 0, NULL),
+    O("jwks", WH_OPT_STRING, jwks, 0, 0, NULL),
+    O("fetch", WH_OPT_ENUM, fetch, 0, 0, "off|on|auto"),
+    O("certificate-name", WH_OPT_LIST, certificate_name, 0, 0, NULL),
+    O("confirm", WH_OPT_BOOL, confirm, 0, 0, NULL),
+    O("confirm-path", WH_OPT_STRING, confirm_path, 0, 0, NULL),
     O("timestamp", WH_OPT_LIST, timestamp, 0, 0, NULL),
     O("timestamp-unit", WH_OPT_ENUM, unit, 0, 0, "s|ms|rfc3339|auto"),
     O("tolerance", WH_OPT_STRING, tolerance, 0, 0, NULL),
@@ -50,6 +58,7 @@ static const wh_option_spec specs[] = {
     O("digest-algorithm", WH_OPT_ENUM, digest_algorithm, 0, 0, "sha1|sha256|sha384|sha512"),
     O("digest-encoding", WH_OPT_ENUM, digest_encoding, 0, 0, "hex|base64|base64url"),
     O("unpack", WH_OPT_STRING, unpack, 0, 0, NULL),
+    O("payload-field", WH_OPT_STRING, payload_field, 0, 0, NULL),
     O("items", WH_OPT_STRING, items, 0, 0, NULL),
     O("url", WH_OPT_STRING, url, 0, 0, NULL),
     O("url-ports", WH_OPT_BOOL, url_ports, 0, 0, NULL),
@@ -61,6 +70,7 @@ static const wh_option_spec specs[] = {
     O("methods", WH_OPT_LIST, methods, 0, 0, NULL),
     O("content-types", WH_OPT_LIST, content_types, 0, 0, NULL),
     O("body-limit", WH_OPT_SIZE, body_limit, 1, 0, NULL),
+    O("signed-body", WH_OPT_ENUM, signed_body, 0, 0, "wire|decoded"),
     O("status", WH_OPT_INT, status, 200, 299, NULL),
     O("refusal-body", WH_OPT_ENUM, refusal_body, 0, 0, "problem|empty"),
     O("answer-body", WH_OPT_STRING, answer_body, 0, 0, NULL),
@@ -70,7 +80,7 @@ static const wh_option_spec specs[] = {
 #undef O
 
 /* Options that may be given several times, each value as a whole */
-static const char *const repeated[] = { "claim", "require", "handshake", NULL };
+static const char *const repeated[] = { "claim", "demand", "require", "handshake", NULL };
 
 /* Which primitives know an option; every primitive knows those that are not listed. */
 #define P(x) (1 << (x))
@@ -83,7 +93,9 @@ static const struct {
     { "prefix", SIGNED | P(WH_TOKEN) | P(WH_JWT) }, { "syntax", SIGNED }, { "separator", SIGNED }, { "field", SIGNED },
     { "label", SIGNED | P(WH_HTTPSIG) }, { "encoding", SIGNED }, { "lenient", SIGNED | P(WH_TOKEN) | P(WH_JWT) },
     { "algorithm", SIGNED | P(WH_JWT) | P(WH_HTTPSIG) }, { "algorithm-by", SIGNED }, { "template", SIGNED },
-    { "keyid", SIGNED | P(WH_TOKEN) | P(WH_JWT) }, { "keyid-host", SIGNED | P(WH_JWT) }, { "timestamp", SIGNED | P(WH_TOKEN) },
+    { "keyid", SIGNED | P(WH_TOKEN) | P(WH_JWT) }, { "keyid-host", SIGNED | P(WH_JWT) },
+    { "jwks", P(WH_PUBLIC_KEY) | P(WH_JWT) | P(WH_HTTPSIG) }, { "fetch", P(WH_PUBLIC_KEY) }, { "certificate-name", P(WH_PUBLIC_KEY) },
+    { "confirm", SIGNED }, { "confirm-path", SIGNED }, { "demand", SIGNED | P(WH_TOKEN) }, { "timestamp", SIGNED | P(WH_TOKEN) },
     { "timestamp-unit", SIGNED | P(WH_TOKEN) }, { "tolerance", SIGNED | P(WH_TOKEN) | P(WH_HTTPSIG) },
     { "future", SIGNED | P(WH_TOKEN) | P(WH_HTTPSIG) }, { "digest", SIGNED }, { "digest-algorithm", SIGNED },
     { "digest-encoding", SIGNED }, { "items", SIGNED | P(WH_TOKEN) }, { "url-ports", SIGNED | P(WH_JWT) }, { "leeway", P(WH_JWT) },
@@ -337,6 +349,21 @@ static const char *parse_algorithms(webhook_verifier *v, const apr_array_header_
     return NULL;
 }
 
+static const char *compile_demand(wh_demand *out, const char *text, apr_pool_t *p)
+{
+    apr_array_header_t *values = apr_array_make(p, 2, sizeof(const char *));
+    const char *eq = strchr(text, '=');
+    char *word, *at;
+
+    memset(out, 0, sizeof(*out));
+    if (!eq || eq == text || !eq[1]) return apr_psprintf(p, "option demand=%s: expected PLACE=TEXT or PLACE=TEXT|TEXT", text);
+    for (word = apr_strtok(apr_pstrdup(p, eq + 1), "|", &at); word; word = apr_strtok(NULL, "|", &at)) {
+        APR_ARRAY_PUSH(values, const char *) = word;
+    }
+    out->values = values;
+    return wh_locator_compile(&out->loc, apr_pstrmemdup(p, text, (apr_size_t)(eq - text)), p);
+}
+
 static const char *parse_required(webhook_verifier *v, const apr_array_header_t *many, apr_pool_t *pconf, apr_pool_t *ptemp)
 {
     int i;
@@ -344,6 +371,7 @@ static const char *parse_required(webhook_verifier *v, const apr_array_header_t 
     v->required = apr_array_make(pconf, 2, sizeof(wh_required_header));
     v->claims = apr_array_make(pconf, 4, sizeof(wh_claim_rule));
     v->handshakes = apr_array_make(pconf, 2, sizeof(wh_handshake_rule));
+    v->demands = apr_array_make(pconf, 1, sizeof(wh_demand));
     for (i = 0; i < many->nelts; i++) {
         const webhook_option *o = &APR_ARRAY_IDX(many, i, webhook_option);
         const char *err = NULL, *colon;
@@ -353,6 +381,8 @@ static const char *parse_required(webhook_verifier *v, const apr_array_header_t 
             if (strcmp(o->value, "off") == 0) continue;
             err = wh_handshake_compile(apr_array_push(v->handshakes), o->value, pconf);
             if (!err && !APR_ARRAY_IDX(v->handshakes, v->handshakes->nelts - 1, wh_handshake_rule).needs_signature) v->open_handshake = 1;
+        } else if (strcmp(o->name, "demand") == 0) {
+            err = compile_demand(apr_array_push(v->demands), o->value, pconf);
         } else if ((colon = strchr(o->value, ':')) == NULL || colon == o->value) {
             err = apr_psprintf(ptemp, "option require=%s: expected Header:value", o->value);
         } else {
@@ -418,6 +448,47 @@ static const char *parse_url(webhook_verifier *v, const char *url, apr_pool_t *p
     if (!*host || strcspn(host, "/?#") == 0 || strpbrk(url, " \t#")) return apr_psprintf(ptemp, "option url=%s is not a URL", url);
     v->url = apr_pstrdup(pconf, url);
     v->url_has_path = host[strcspn(host, "/?")] != '\0';
+    return NULL;
+}
+
+static const char *const *finish_list(apr_array_header_t *list)
+{
+    if (list->nelts == 0) return NULL;
+    APR_ARRAY_PUSH(list, const char *) = NULL;
+    return (const char *const *)list->elts;
+}
+
+/* Keys that live elsewhere: from where, and whether they fit what the scheme does with them */
+static const char *parse_fetching(webhook_verifier *v, const raw *r, apr_pool_t *pconf, apr_pool_t *ptemp)
+{
+    const char *err;
+    int i;
+
+    v->fetch = r->fetch;
+    v->confirm = r->confirm;
+    v->confirm_path = r->confirm_path ? apr_pstrdup(pconf, r->confirm_path) : NULL;
+    if (r->certificate_name) v->certificate_names = finish_list(apr_array_copy(pconf, r->certificate_name));
+    if (r->jwks) {
+        /* Whether http:// will do is WebhookFetch's to say, and whoever fetches asks again. */
+        if ((err = wh_http_url_check(r->jwks, 1)) != NULL) return apr_psprintf(ptemp, "option jwks=%s %s", wh_key_url_masked(r->jwks, ptemp), err);
+        if (APR_ARRAY_IDX(v->algorithms, 0, wh_named_alg).alg->kind == WH_ALG_DIGEST) {
+            return "jwks= is for public keys: algorithm= must name one of those (a shared secret is not published)";
+        }
+        if (v->key_encoding != WH_KEY_AUTO && v->key_encoding != WH_KEY_JWKS) return "jwks= and key-encoding= contradict each other";
+        v->jwks = apr_pstrdup(pconf, r->jwks);
+    }
+    if (v->fetch && !v->keyid_hosts) return "fetch= needs keyid= and keyid-host=: what may be fetched must be limited to hosts";
+    if (v->certificate_names && !v->fetch) return "certificate-name= needs fetch=";
+    if (v->confirm && (!v->keyid_hosts || !v->confirm_path)) return "confirm= needs keyid-host= and confirm-path=: what is visited must be limited to hosts";
+    if (v->confirm_path && v->confirm_path[0] != '/') return "option confirm-path: expected the beginning of a path, as /?Action=";
+    if (v->confirm && v->demands->nelts == 0) {
+        return "confirm=on needs demand=, for SNS demand=json:TopicArn=ARN: whoever has an account there could have it confirmed";
+    }
+    for (i = 0; i < v->handshakes->nelts; i++) {
+        const wh_handshake_rule *rule = &APR_ARRAY_IDX(v->handshakes, i, wh_handshake_rule);
+        if (rule->confirms && (!v->keyid_hosts || !v->confirm_path)) return "a handshake with confirm: needs keyid-host= and confirm-path=";
+    }
+    if (v->jwks || v->fetch || v->confirm) v->ring = wh_key_ring_make(pconf);
     return NULL;
 }
 
@@ -513,13 +584,6 @@ static void require_located(apr_array_header_t *headers, const apr_array_header_
     }
 }
 
-static const char *const *finish_list(apr_array_header_t *list)
-{
-    if (list->nelts == 0) return NULL;
-    APR_ARRAY_PUSH(list, const char *) = NULL;
-    return (const char *const *)list->elts;
-}
-
 static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
 {
     apr_array_header_t *headers = apr_array_make(p, 4, sizeof(const char *)), *methods = apr_array_make(p, 4, sizeof(const char *));
@@ -559,7 +623,9 @@ static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
     if (r->answer_body && strcmp(r->answer_body, "id") != 0) {
         v->traits.success_body = strcmp(r->answer_body, "empty") == 0 ? "" : apr_pstrdup(p, r->answer_body);
     }
-    v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret;
+    v->traits.signs_decoded = r->signed_body;
+    v->traits.payload_field = r->payload_field ? apr_pstrdup(p, r->payload_field) : v->has_unpack ? v->unpack.name : NULL;
+    v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret && !v->jwks && !v->fetch;
     if (v->primitive == WH_JWT) v->traits.window = v->max_age ? v->max_age + v->leeway : 0;
     else if ((v->ts_locs->nelts || v->primitive == WH_HTTPSIG) && v->tolerance >= 0 && v->future >= 0) v->traits.window = v->tolerance + v->future;
 }
@@ -623,6 +689,7 @@ static const char *build(webhook_verifier *v, raw *r, const apr_array_header_t *
         v->keyid_hosts = finish_list(apr_array_copy(pconf, r->keyid_host));
     }
     if ((err = check_syntax(v, r)) != NULL) return err;
+    if ((err = parse_fetching(v, r, pconf, ptemp)) != NULL) return err;
     if (v->primitive == WH_NONE || v->primitive == WH_TOKEN || v->primitive == WH_JWT || v->primitive == WH_HTTPSIG) v->message = NULL;
     set_protection(v);
     set_traits(v, r, pconf);

@@ -162,6 +162,12 @@ typedef struct wh_condition {
     apr_size_t members;
 } wh_condition;
 
+/** PLACE=TEXT|TEXT: the value there must be one of these. */
+typedef struct wh_demand {
+    wh_locator loc;
+    const apr_array_header_t *values; /* const char * */
+} wh_demand;
+
 typedef struct wh_reply_part {
     const char *literal;
     enum { WH_REPLY_LITERAL, WH_REPLY_RAW, WH_REPLY_JSON, WH_REPLY_HMAC } kind;
@@ -180,6 +186,9 @@ typedef struct wh_handshake_rule {
     const char *content_type;
     const apr_array_header_t *headers;    /* wh_reply_header */
     const apr_array_header_t *body;       /* wh_reply_part */
+    int confirms;                    /* the located URL is to be visited: asked of who fetches */
+    wh_locator confirm_loc;
+    int passes;                      /* nothing is answered: the operator is told, the request goes its way */
 } wh_handshake_rule;
 
 typedef struct wh_reply_header {
@@ -239,6 +248,13 @@ struct webhook_verifier {
     int has_keyid;
     wh_locator keyid;
     const char *const *keyid_hosts;      /* the key id must be an https URL of one of these hosts and end in .pem */
+    const char *jwks;                    /* https URL of a JWK Set whose keys count beside the secrets; NULL */
+    int fetch;                           /* certificates the key id names: 0 not fetched, 1 fetched, 2 fetched where there is no secret */
+    const char *const *certificate_names; /* what a fetched certificate may be called */
+    int confirm;                         /* URLs of handshakes with confirm: are visited */
+    const char *confirm_path;            /* how their path and query begin */
+    struct wh_key_ring *ring;            /* keys fetched; NULL: this scheme fetches none */
+    apr_array_header_t *demands;         /* wh_demand: what must hold besides the signature */
 
     apr_array_header_t *ts_locs, *id_locs, *event_locs; /* wh_locator, first present */
     wh_time_unit unit;
@@ -314,6 +330,9 @@ typedef struct wh_vctx {
     const wh_message *matched; /* what the signature that matched covers */
     const char *keyid_text;
     const char *kid;  /* of a token's header */
+    apr_time_t keys_made; /* when the key set in use was fetched; 0: none was */
+    const char *pending;  /* why a key set is not there yet, when verification goes on with the secrets at hand; NULL */
+    apr_interval_time_t pending_for;
     const char *url; /* variant in force */
 
     const wh_json *json;
@@ -380,6 +399,12 @@ int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_
 int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
                      apr_size_t sig_len);
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
+/** No key of this name: refuse, or have the key set fetched again first. Always 0. */
+int wh_key_missing(wh_vctx *c, const char *text);
+/** A verdict was made while a key set is on its way: a mismatch may be no mismatch. */
+void wh_key_awaited(wh_vctx *c);
+/** What demand= asks for. @return 1, or 0 after wh_deny */
+int wh_demands_hold(wh_vctx *c);
 /** Keys usable now, those of one id when the scheme selects by key id; 0 after wh_deny. */
 int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***out, int *count);
 /** id, event, digest and required headers: what every primitive has in common. */

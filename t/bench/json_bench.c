@@ -6,9 +6,10 @@
  *   json_bench [write=DIRECTORY] [milliseconds=300] [FILE ...]
  *
  * Without files the texts are made here: webhooks as GitHub writes them (a push in one line; one with many commits), one indented as Stripe
- * does, and one of escapes and more than ASCII. A line each: name, bytes, nanoseconds a byte of the reader and of jansson, and bytes of
- * memory a byte. Processor time is measured, and the best of many short turns counts; the two take turns, so that what else the machine does falls on both. With
- * write= the texts are left in files of these names.
+ * does, one of escapes and more than ASCII, and objects of 10,000 members whose names are any or made to meet in a table. A line each:
+ * name, bytes, nanoseconds a byte of the reader and of jansson, and bytes of memory a byte. Processor time is measured, and the best of
+ * many short turns counts; the two take turns, so that what else the machine does falls on both. With write= the texts are left in
+ * files of these names.
  */
 #include <apr_general.h>
 #include <apr_strings.h>
@@ -176,6 +177,33 @@ static webhook_slice made_words(apr_pool_t *p)
     return s;
 }
 
+/* An object of as many members as may be: names at random, or those of one hash where a hash is made by multiplying with 31. */
+static webhook_slice made_names(int meet, apr_pool_t *p)
+{
+    apr_uint32_t random = 1;
+    webhook_slice s;
+    wh_buf b;
+
+    wh_buf_init(&b, p, 400000);
+    wh_buf_adds(&b, "{");
+    for (int i = 0; i < 10000; i++) {
+        char name[29];
+        for (int k = 0; k < 14; k++) {
+            random = random * 1664525u + 1013904223u;
+            if (meet)
+                memcpy(name + 2 * k, i >> k & 1 ? "Aa" : "BB", 2);
+            else
+                memcpy(name + 2 * k, (char[2]){ (char)('a' + (random >> 27) % 26), (char)('A' + (random >> 20) % 26) }, 2);
+        }
+        name[28] = '\0';
+        wh_json_put_member_int(&b, name, i);
+    }
+    wh_buf_adds(&b, "}");
+    s.data = b.data;
+    s.len = b.len;
+    return s;
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -299,7 +327,9 @@ int main(int argc, char **argv)
         } made[] = { { "push", made_push(1, pool) },
                      { "indented", indented(made_push(0, pool), pool) },
                      { "words", made_words(pool) },
-                     { "push-1800-commits", made_push(1800, pool) } };
+                     { "push-1800-commits", made_push(1800, pool) },
+                     { "names-at-random", made_names(0, pool) },
+                     { "names-made-to-meet", made_names(1, pool) } };
         for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
             if (write_to) {
                 FILE *f = fopen(apr_pstrcat(pool, write_to, "/", made[i].name, ".json", NULL), "wb");

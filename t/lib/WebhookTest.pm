@@ -28,6 +28,7 @@ use Time::HiRes ();
 sub wait_for(&;$$); # its prototype is needed by the packages below
 use WebhookTest::CA;
 use WebhookTest::Client;
+use WebhookTest::Elsewhere;
 use WebhookTest::Server;
 use WebhookTest::Upstream;
 

@@ -88,7 +88,7 @@ static const char *member(const wh_json_value *line, const char *name)
 static void test_accepted(void)
 {
     static const char *const handlers[] = { "deploy", "archive" };
-    wh_delivery_log log = { out, 0, 0, 0, NULL, NULL };
+    wh_delivery_log log = { out, 0, 0, 0, NULL, NULL, NULL };
     webhook_delivery d = sample();
     const wh_json_value *line, *headers;
     const char *raw;
@@ -103,6 +103,11 @@ static void test_accepted(void)
            "\"handlers\":[\"deploy\",\"archive\"]}",
            "accepted");
 
+    log.invalid = "schema-invalid #/a type";
+    wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_STORED, d.id, handlers, 2, NULL, 202, pool);
+    line = next_line(&raw);
+    is_str(member(line, "invalid"), "schema-invalid #/a type", "taken though it is not valid");
+    log.invalid = NULL;
     log.with_headers = 1;
     log.body_max = 100;
     wh_dlog_accepted(&log, &d, WEBHOOK_ACCEPT_REQUEUED, "017f22e2-79b0-7cc3-98c4-dc0c0c073980", NULL, 0, "unrouted", 200, pool);
@@ -152,7 +157,7 @@ static void test_accepted(void)
 
 static void test_refused(void)
 {
-    wh_delivery_log log = { out, 0, 1, 100, NULL, NULL };
+    wh_delivery_log log = { out, 0, 1, 100, NULL, NULL, NULL };
     webhook_delivery d = sample(), nothing = { 0 };
     const wh_json_value *line;
 
@@ -178,9 +183,9 @@ static void test_refused(void)
 
 static void test_attempt(void)
 {
-    wh_delivery_log log = { out, 0, 1, 100, NULL, NULL };
+    wh_delivery_log log = { out, 0, 1, 100, NULL, NULL, NULL };
     webhook_delivery d = sample();
-    webhook_lease lease = { 7, 8, 3, 0, "deploy", &d };
+    webhook_lease lease = { 7, 8, 3, 0, "deploy", &d, { NULL, 0 } };
     webhook_settlement s = { 0 };
     const wh_json_value *line;
 
@@ -247,7 +252,7 @@ static int from_pipe(int fd)
 
 static void test_pipe(void)
 {
-    wh_delivery_log log = { -1, 1, 1, 100000, NULL, NULL };
+    wh_delivery_log log = { -1, 1, 1, 100000, NULL, NULL, NULL };
     webhook_delivery d = sample();
     static const char *names[300];
     const wh_json_value *line;

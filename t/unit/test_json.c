@@ -168,6 +168,9 @@ static void test_tree(void)
     is_int(wh_json_typeof(wh_json_get(root, "i")), WH_JSON_NUMBER, "number");
     is_str(wh_json_number(wh_json_get(root, "i"), pool), "-12", "integer");
     is_str(wh_json_number(wh_json_get(root, "z"), pool), "0", "zero");
+    is_str(wh_json_number(root_of("-0"), pool), "-0", "minus zero");
+    is_str(wh_json_number(root_of("123456789012345678901234567890"), pool), "123456789012345678901234567890", "more than 64 bits");
+    is_str(wh_json_number(root_of("1e400"), pool), "1e400", "more than a double");
     is_int(wh_json_typeof(wh_json_get(root, "r")), WH_JSON_NUMBER, "a real is a number");
     is_str(wh_json_number(wh_json_get(root, "r"), pool), "1.50", "with its text");
     is_str(wh_json_number(wh_json_get(root, "e"), pool), "1E+2", "exponents too");
@@ -260,6 +263,113 @@ static void test_pointer(void)
     is_str(wh_json_pointer_compile(&ptr, "/a~", pool), "~ must be followed by 0 or 1", "a lone ~");
     is_str(wh_json_pointer_compile(&ptr, "/a~2", pool), "~ must be followed by 0 or 1", "another escape");
     is_str(wh_json_pointer_compile(&ptr, "/~/0", pool), "~ must be followed by 0 or 1", "~ before a slash");
+}
+
+static void check_list(const wh_json *doc, const char *pointer, int max, const char *want, int whole)
+{
+    apr_array_header_t *found = apr_array_make(pool, 4, sizeof(const wh_json_value *));
+    wh_json_pointer *ptr;
+    wh_buf b;
+
+    is_str(wh_json_pointer_compile_list(&ptr, pointer, pool), NULL, "list '%s'", pointer);
+    is_int(wh_json_pointer_list(doc, ptr, found, max), whole, whole ? "is whole" : "is cut");
+    wh_buf_init(&b, pool, 0);
+    for (int i = 0; i < found->nelts; i++) {
+        webhook_slice s = wh_json_source(doc, APR_ARRAY_IDX(found, i, const wh_json_value *));
+        wh_buf_addf(&b, "%s%.*s", i ? " " : "", (int)s.len, s.data);
+    }
+    is_str(b.data, want, "its values");
+}
+
+static void test_pointer_lists(void)
+{
+    static const char text[] = "{\"commits\":[{\"id\":1,\"files\":[\"a\",\"b\"]},{\"id\":2,\"files\":[]},{\"files\":[\"c\"]},7,null],"
+                               "\"labels\":{\"x\":{\"n\":10},\"*\":{\"n\":20},\"y\":{\"m\":30}},\"deep\":[[[[1,2],[3]]],[[[4]]]],\"none\":null}";
+    wh_json_error err;
+    const wh_json *doc = parse(text, sizeof(text) - 1, &err);
+    wh_json_pointer *ptr;
+
+    check_list(doc, "/commits/*/id", 10, "1 2", 1);
+    check_list(doc, "/commits/*/files/*", 10, "\"a\" \"b\" \"c\"", 1);
+    check_list(doc, "/commits/*/files/0", 10, "\"a\" \"c\"", 1);
+    check_list(doc, "/commits/0/files/*", 10, "\"a\" \"b\"", 1);
+    check_list(doc, "/commits/3", 10, "7", 1);
+    check_list(doc, "/commits/*", 2, "{\"id\":1,\"files\":[\"a\",\"b\"]} {\"id\":2,\"files\":[]}", 0);
+    check_list(doc, "/labels/*/n", 10, "10 20", 1);
+    check_list(doc, "/labels/*/n", 2, "10 20", 1);
+    check_list(doc, "/labels/*/n", 1, "10", 0);
+    check_list(doc, "/labels/*/n", 0, "", 0);
+    check_list(doc, "/deep/*/*/*/*", 10, "1 2 3 4", 1);
+    check_list(doc, "/deep/*/*/*/*", 3, "1 2 3", 0);
+    check_list(doc, "/none/*", 10, "", 1);
+    check_list(doc, "/none", 10, "null", 1);
+    check_list(doc, "/nope/*/x", 0, "", 1);
+    check_list(doc, "/commits/*/files/*/x", 10, "", 1);
+    check_list(NULL, "/*", 10, "", 1);
+    check_list(doc, "/labels/*x", 10, "", 1);
+    check_list(parse("[[1],[2]]", 9, &err), "/*/*", 10, "1 2", 1);
+    check_list(parse("5", 1, &err), "", 10, "5", 1);
+    is_str(wh_json_pointer_compile_list(&ptr, "/*/*/*/*/*", pool), "may hold 4 '*' at most", "five stars");
+    ok(ptr == NULL, "are none");
+    is_str(wh_json_pointer_compile_list(&ptr, "*", pool), "must begin with '/'", "no slash");
+    wh_json_pointer_compile(&ptr, "/labels/*/n", pool);
+    is_str(wh_json_text(wh_json_pointer_get(doc, ptr), pool), "20", "in a plain pointer a star is a name");
+    wh_json_pointer_compile_list(&ptr, "/labels/x/n", pool);
+    is_str(wh_json_text(wh_json_pointer_get(doc, ptr), pool), "10", "a list of one is a pointer");
+}
+
+static void test_integers(void)
+{
+    static const struct {
+        const char *text;
+        int good;
+        apr_int64_t want;
+    } rows[] = {
+        { "0", 1, 0 }, { "-0", 1, 0 }, { "7", 1, 7 }, { "-7", 1, -7 }, { "9223372036854775807", 1, INT64_MAX },
+        { "-9223372036854775808", 1, INT64_MIN }, { "-9223372036854775807", 1, -INT64_MAX }, { "9223372036854775808", 0, 0 },
+        { "-9223372036854775809", 0, 0 }, { "18446744073709551616", 0, 0 }, { "100000000000000000000000", 0, 0 }, { "1.0", 0, 0 },
+        { "1e3", 0, 0 }, { "\"1\"", 0, 0 }, { "true", 0, 0 }, { "[1]", 0, 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        apr_int64_t n = 42;
+        is_int(wh_json_int(root_of(rows[i].text), &n), rows[i].good, "%s", rows[i].text);
+        ok(n == (rows[i].good ? rows[i].want : 42), "its value");
+    }
+    ok(!wh_json_int(NULL, NULL), "nothing is no number");
+}
+
+static void test_what_files_may(void)
+{
+    static const char text[] = "{\"nul\":\"a\\u0000b\",\"k\\u0000\":1,\"half\":\"x\\ud800y\"}";
+    webhook_slice s = { text, sizeof(text) - 1 };
+    const wh_json_value *root;
+    wh_json_error err;
+    wh_json *doc;
+
+    is_int(wh_json_parse(&doc, s, &wh_json_plain, pool, &err), APR_SUCCESS, "NUL and half a pair in a file");
+    root = wh_json_root(doc);
+    s = wh_json_string(wh_json_get(root, "nul"));
+    ok(s.len == 3 && !memcmp(s.data, "a\0b", 3) && wh_json_get(root, "nul")->nul, "NUL is kept and marked");
+    is_str(wh_json_text(wh_json_get(root, "nul"), pool), "", "but not for rules: it would end there");
+    ok(!wh_json_get(root, "k"), "a name is not what is before its NUL");
+    ok(wh_json_member_get(root, "k", 2, wh_json_hash("k", 2)) != NULL, "it is all of it");
+    s = wh_json_string(wh_json_get(root, "half"));
+    is_mem(s.data, s.len, "x\xed\xa0\x80y", 5, "half a pair is three bytes");
+}
+
+static void test_once(void)
+{
+    static const char text[] = "{\"a\":1}", other[] = "[nope]";
+    webhook_slice s = { text, sizeof(text) - 1 }, t = { other, sizeof(other) - 1 };
+    wh_json_once once = { 0 };
+    const wh_json *doc = wh_json_get_once(&once, s, pool);
+
+    ok(doc != NULL && wh_json_get_once(&once, s, pool) == doc, "parsed once");
+    ok(!wh_json_get_once(&once, t, pool), "another text is another document");
+    is_str(once.error.reason, "syntax", "and has an error of its own");
+    is_int(once.error.offset, 2, "there");
+    ok(!wh_json_get_once(&once, t, pool) && once.tried, "which is remembered");
 }
 
 static const char *quoted(const char *in, apr_size_t len)
@@ -416,6 +526,10 @@ int main(void)
     test_tree();
     test_order();
     test_pointer();
+    test_pointer_lists();
+    test_integers();
+    test_what_files_may();
+    test_once();
     test_put_string();
     test_string_round_trips();
     test_buf();

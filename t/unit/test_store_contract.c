@@ -2,6 +2,7 @@
 /* test_store_contract.c: what every store must do, asked of each built-in one. */
 #include "tap.h"
 #include "store_fixture.h"
+#include "store/sqlite.h"
 
 typedef struct kind {
     const char *name;
@@ -325,6 +326,77 @@ static void check_replay(void)
     is_int(spec->provider->replay(s, "019a0000-0000-7000-8000-000000000000", NULL, now, &n, &res), APR_NOTFOUND, "%s: unknown id", k->name);
 }
 
+#define SHAPE_IS(slice, text, what) is_mem((slice).data ? (slice).data : "(none)", (slice).data ? (slice).len : 6, text, strlen(text), \
+                                           "%s: shape: " what, k->name)
+
+static webhook_lease *lease_of(const wh_store_spec *spec, webhook_store *s, const char *handler, apr_time_t now)
+{
+    apr_array_header_t *l = fx_lease(spec, s, handler, 1, now, NULL);
+    static webhook_lease none;
+
+    ok(l->nelts == 1, "%s: shape: a job for %s is leased", k->name, handler);
+    return l->nelts ? FX_LEASE(l, 0) : &none;
+}
+
+static void check_shapes(void)
+{
+    apr_time_t now = apr_time_now();
+    webhook_slice first[2] = { { "{\"a\":1}", 7 }, { NULL, 0 } }, second[2] = { { "{\"a\":2}", 7 }, { NULL, 0 } };
+    wh_store_spec *spec;
+    webhook_store *s = start("shapes", "done=0 dead=0", &spec);
+    fx_item *a = fx_small(fx_pool, "key", "chat", "raw", now), *b = fx_small(fx_pool, "key", "chat", "raw", now + 1);
+    apr_array_header_t *rows;
+    webhook_result res;
+    webhook_lease *l;
+    webhook_query q;
+    int n, more;
+
+    a->accept.shapes = first;
+    is_int(fx_accept(spec, s, a, now), WEBHOOK_ACCEPT_STORED, "%s: shape: stored", k->name);
+    l = lease_of(spec, s, "raw", now);
+    SHAPE_IS(l->shape, "(none)", "a handler without has none");
+    fx_settle(spec, s, l, WEBHOOK_OUTCOME_DONE, 0, now);
+    l = lease_of(spec, s, "chat", now);
+    SHAPE_IS(l->shape, "{\"a\":1}", "the first lease has it");
+    fx_settle(spec, s, l, WEBHOOK_OUTCOME_RETRY, now, now);
+    l = lease_of(spec, s, "chat", now);
+    SHAPE_IS(l->shape, "{\"a\":1}", "and the second");
+    fx_settle(spec, s, l, WEBHOOK_OUTCOME_DEAD, 0, now);
+    memset(&res, 0, sizeof res);
+    spec->provider->replay(s, a->id, "chat", now, &n, &res);
+    is_int(n, 1, "%s: shape: replayed", k->name);
+    l = lease_of(spec, s, "chat", now);
+    SHAPE_IS(l->shape, "{\"a\":1}", "a replay keeps it");
+    fx_settle(spec, s, l, WEBHOOK_OUTCOME_DEAD, 0, now);
+
+    b->accept.shapes = second;
+    is_int(fx_accept(spec, s, b, now + 1), WEBHOOK_ACCEPT_REQUEUED, "%s: shape: the sender brings it again", k->name);
+    memset(&q, 0, sizeof q);
+    q.with_jobs = q.with_shapes = 1;
+    rows = fx_list(spec, s, &q);
+    is_int(rows->nelts, 1, "%s: shape: still one delivery", k->name);
+    SHAPE_IS(APR_ARRAY_IDX(FX_ROW(rows, 0)->jobs, 0, webhook_job_row).shape, "{\"a\":2}", "its dead job takes the new one");
+    SHAPE_IS(APR_ARRAY_IDX(FX_ROW(rows, 0)->jobs, 1, webhook_job_row).shape, "(none)", "where there is one");
+    q.with_shapes = 0;
+    SHAPE_IS(APR_ARRAY_IDX(FX_ROW(fx_list(spec, s, &q), 0)->jobs, 0, webhook_job_row).shape, "(none)", "listed only when asked for");
+    l = lease_of(spec, s, "chat", now + 1);
+    SHAPE_IS(l->shape, "{\"a\":2}", "and its lease has it");
+    fx_settle(spec, s, l, WEBHOOK_OUTCOME_DONE, 0, now);
+
+    spec->provider->replay(s, a->id, "other", now, &n, &res);
+    l = lease_of(spec, s, "other", now + 1);
+    SHAPE_IS(l->shape, "(none)", "a job that a replay made has none");
+    fx_settle(spec, s, l, WEBHOOK_OUTCOME_DONE, 0, now);
+    is_int(spec->provider->maintain(s, now + SECONDS(1), &more, fx_pool, &res), APR_SUCCESS, "%s: shape: retention", k->name);
+    is_int(fx_stats(spec, s).deliveries, 0, "%s: shape: goes with its delivery", k->name);
+    if (!strcmp(k->name, "sqlite")) {
+        const char *problem = "?";
+
+        wh_sqlite_check(fx_path("sqlite-shapes"), &problem, fx_pool);
+        is_str(problem, NULL, "%s: shape: nothing stays behind", k->name);
+    }
+}
+
 static void check_reclaim_and_retention(void)
 {
     apr_time_t now = apr_time_now();
@@ -489,6 +561,7 @@ int main(void)
         check_fairness();
         check_duplicates();
         check_replay();
+        check_shapes();
         check_reclaim_and_retention();
         check_poison();
         check_list();

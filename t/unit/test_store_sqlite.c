@@ -232,6 +232,39 @@ static void check_schema(void)
     is_int(fx_accept(spec, s, i, apr_time_now()), WEBHOOK_ACCEPT_STORED, "and then it works");
 }
 
+/* A file as version 2 of the schema left it, with a delivery that waits. */
+static void check_upgrade(void)
+{
+    apr_time_t now = apr_time_now();
+    wh_store_spec *spec = fx_sqlite("upgrade", NULL);
+    webhook_slice shape = { "{}", 2 };
+    apr_array_header_t *l;
+    const char *problem;
+    webhook_result res;
+    webhook_store *s;
+    fx_item *old = fx_small(fx_pool, "old", "h", NULL, now), *i;
+
+    fx_init(spec, &res);
+    s = fx_open(spec, fx_pool);
+    is_int(fx_accept(spec, s, old, now), WEBHOOK_ACCEPT_STORED, "upgrade: a delivery waits");
+    is_int(exec_sql(fx_path("upgrade"), "DROP TABLE shapes; PRAGMA user_version=2"), SQLITE_OK, "upgrade: in a file of version 2");
+    i = fx_small(fx_pool, NULL, "h", NULL, now);
+    is_int(fx_accept(spec, s, i, now), WEBHOOK_ACCEPT_FAILED, "upgrade: it is not written to");
+    ok(strstr(i->accept.result.detail, "restart") != NULL, "upgrade: but asks for a restart");
+    is_int(fx_init(spec, &res), APR_SUCCESS, "upgrade: which brings it up to date");
+    l = fx_lease(spec, s, "h", 10, now, NULL);
+    is_int(l->nelts, 1, "upgrade: what waited is there");
+    is_str(l->nelts ? FX_LEASE(l, 0)->delivery->id : NULL, old->id, "upgrade: itself");
+    ok(l->nelts && !FX_LEASE(l, 0)->shape.data, "upgrade: without a shape");
+    i = fx_small(fx_pool, NULL, "h", NULL, now);
+    i->accept.shapes = &shape;
+    is_int(fx_accept(spec, s, i, now), WEBHOOK_ACCEPT_STORED, "upgrade: the new table is there");
+    l = fx_lease(spec, s, "h", 10, now, NULL);
+    is_mem(l->nelts ? FX_LEASE(l, 0)->shape.data : "", l->nelts ? FX_LEASE(l, 0)->shape.len : 0, "{}", 2, "upgrade: and keeps what it is given");
+    is_int(wh_sqlite_check(fx_path("upgrade"), &problem, fx_pool), APR_SUCCESS, "upgrade: the check passes");
+    is_str(problem, NULL, "upgrade: without a remark");
+}
+
 static void check_limits(void)
 {
     apr_time_t now = apr_time_now();
@@ -638,6 +671,7 @@ int main(void)
     check_no_auto_checkpoint();
     check_wal_limit();
     check_schema();
+    check_upgrade();
     check_limits();
     check_bodies();
     check_damaged_body();

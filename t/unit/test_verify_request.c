@@ -292,6 +292,38 @@ static void test_sign_all(void)
     ok(done >= 95, "%d presets sign, %d say why not", done, declined);
 }
 
+/* What the server keeps beside the request is filled by whoever parses the body first, and used by all others. */
+static void test_parsed_once(void)
+{
+    static const char body[] = "{\"id\":\"evt_1\",\"type\":\"charge.succeeded\"}", other[] = "{\"id\":\"evt_2\"}";
+    wh_json_once once = { 0 };
+    webhook_slice text = { other, sizeof(other) - 1 };
+    fixture f;
+
+    is_str(configure(&f, p, "token", "header=X-Token\nid=json:id\nevent=json:type"), NULL, "a scheme that reads JSON");
+    is_str(add_key(&f, "1", "a secret of some length, thirty-two bytes", 41), NULL, "its secret");
+    apr_table_setn(headers_of(&f), "X-Token", "a secret of some length, thirty-two bytes");
+    f.req.body.data = body;
+    f.req.body.len = sizeof(body) - 1;
+    f.req.parsed = &once;
+    is_str(outcome(&f), "accepted", "accepted");
+    is_str(f.verdict.sender_id, "evt_1", "with the id");
+    ok(once.doc && once.text.data == body && once.text.len == sizeof(body) - 1, "its document is kept for others");
+    is_str(wh_json_text(wh_json_get(wh_json_root(once.doc), "type"), p), "charge.succeeded", "as it is");
+
+    /* a document that is there is the one that counts: it was parsed from these very bytes */
+    memset(&once, 0, sizeof(once));
+    wh_json_get_once(&once, text, p);
+    once.text = f.req.body;
+    is_str(outcome(&f), "accepted", "again");
+    is_str(f.verdict.sender_id, "evt_2", "it is not parsed twice");
+
+    /* that of another text is not */
+    once.text = text;
+    is_str(outcome(&f), "accepted", "again");
+    is_str(f.verdict.sender_id, "evt_1", "another text's is parsed");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -306,6 +338,7 @@ int main(void)
     test_key_ids();
     test_digest_urls();
     test_sign_all();
+    test_parsed_once();
     apr_pool_destroy(p);
     return tap_done();
 }

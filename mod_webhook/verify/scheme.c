@@ -383,7 +383,7 @@ static const char *parse_required(webhook_verifier *v, const apr_array_header_t 
             if (!err && !APR_ARRAY_IDX(v->handshakes, v->handshakes->nelts - 1, wh_handshake_rule).needs_signature) v->open_handshake = 1;
         } else if (strcmp(o->name, "demand") == 0) {
             err = compile_demand(apr_array_push(v->demands), o->value, pconf);
-        } else if ((colon = strchr(o->value, ':')) == NULL || colon == o->value) {
+        } else if ((colon = strchr(o->value, ':')) == NULL || colon == o->value || !colon[1 + strspn(colon + 1, " ")]) {
             err = apr_psprintf(ptemp, "option require=%s: expected Header:value", o->value);
         } else {
             wh_required_header *h = apr_array_push(v->required);

@@ -75,6 +75,7 @@ static void test_options(void)
     wrong("hmac", "header=X-Sig\nsyntax=list\nseparator=pipe", "allowed are comma");
     wrong("hmac", "header=X-Sig\nlenient=everything", "allowed are");
     wrong("hmac", "header=X-Sig\nrequire=X-Version", "Header:value");
+    wrong("hmac", "header=X-Sig\nrequire=X-Version: ", "Header:value");
     wrong("hmac", "header=X-Sig\ndigest-encoding=base64", "digest=");
     wrong("hmac", "header=X-Sig\nurl=hooks.example.com", "expected http");
     wrong("hmac", "header=X-Sig\nunpack=json:x", "form:NAME");

@@ -50,6 +50,7 @@ Read the rows so:
 * *Protects*: what somebody without the secret cannot change. Where the body is not covered, whoever sees one request can send others with
   any body: use TLS, narrow the place with `Require ip` and the sender's published addresses, `AuthType Basic` or client certificates
   where the sender has them, and let the handler fetch the object from the sender's API before it acts.
+* *Stricter*: what makes up for it where the body is not covered. [Access](access.md) has the lines.
 * *Time*: how old, and how far ahead, a signed request may be. Without a signed time an old request stays good for ever; then the id
   stops repeats, for as long as `WebhookDuplicates` remembers.
 * *Repeats*: what a delivery is known by. A signed id alone is enough; an unsigned one counts together with the body, and whoever has
@@ -78,10 +79,12 @@ sub section {
     print "\n## <a id=\"$s->{name}\"></a>$s->{title}\n\n";
     print map { "    $_\n" } lines($s, $p);
     print "\n| | |\n|---|---|\n";
-    my @where = map { ucfirst } @{ $p->{where} };
+    my @where = map { m{^https?://} ? $_ : ucfirst } @{ $p->{where} };
     row('Secret', ucfirst("$s->{secret}. $where[0]."));
     row('Scheme', scheme_text($s));
     row('Protects', protects($s, $p));
+    row('Stricter', 'Beside it [addresses](access.md#addresses), [a password](access.md#passwords) or [client certificates](access.md#client-certificates),'
+        . ' as far as the sender has them; the handler asks the sender for the object instead of believing the body') if !$s->{protects_body};
     row('Time', time_text($s));
     row('Repeats', repeats($s));
     row('Takes', takes($s));
@@ -170,6 +173,7 @@ sub time_text {
 
 sub span {
     my ($n) = @_;
+    return $n / 86400 . ' d' if $n > 86400 && $n % 86400 == 0;
     return $n % 3600 == 0 && $n ? $n / 3600 . ' h' : $n % 60 == 0 && $n ? $n / 60 . ' min' : "$n s";
 }
 
@@ -191,7 +195,8 @@ sub takes {
 
 sub answer {
     my ($s) = @_;
-    return ($s->{status} ? $s->{status} : '202; any 2xx will do') . ($s->{empty_refusal_body} ? '; refusals have no body' : '');
+    return ($s->{status} ? $s->{status} : '202; any 2xx will do') . (!defined $s->{success_body} ? '' : length $s->{success_body} ? ", `$s->{success_body}`" : ', without a body')
+        . ($s->{empty_refusal_body} ? '; refusals have no body' : '');
 }
 
 sub handshakes {

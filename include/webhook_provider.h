@@ -121,6 +121,8 @@ typedef struct webhook_scheme_traits {
     int protects_body;                   /**< 0: the signature does not cover the body */
     apr_interval_time_t window;          /**< how long a signed request stays acceptable; 0: for ever */
     int empty_refusal_body;              /**< its sender wants refusals with an empty body (Xero) */
+    const char *success_body;            /**< what its sender wants acknowledgements to say, text/plain; "": nothing (Xero, Airtable); NULL: the
+                                              delivery's id will do */
     const char *const *credentials;      /**< NULL-terminated names of headers and query parameters that hold a signature or token, NAME* for
                                               all that begin so: masked in logs. May be NULL */
     const char *payload_field;           /**< field of a form or multipart body that its sender puts the JSON into; NULL: none */

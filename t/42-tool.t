@@ -113,7 +113,9 @@ is ctl('verify', 'hmac', 'algorithm=sha257', 'header=X', '--secret', 'x')->{rc},
 is ctl('verify', 'github')->{rc}, 2, 'verify: without a secret is exit 2';
 like ctl('sign', 'github', '--secret', $secret, '--event', 'push', '--body', $srv->path('push.json'))->{out}, qr/^X-Hub-Signature-256: \Q$sig\E$/m, 'sign';
 like ctl('schemes')->{out}, qr/^github +hmac/m, 'schemes';
-is json_decode(ctl('schemes', 'github')->{out})->{name}, 'github', 'schemes NAME';
+is json_decode(ctl('--json', 'schemes', 'github')->{out})->{name}, 'github', 'schemes NAME as JSON';
+like ctl('schemes', 'greenhouse')->{out}, qr/^  WebhookVerify hmac .*^ +"prefix=sha256 "/ms, 'schemes NAME: the line it stands for';
+like ctl('schemes', 'google-pubsub')->{out}, qr/^ +var\.audience=.*^takes\n  audience +TEXT, must be given.*^  leeway +DURATION/ms, 'schemes NAME: what it takes';
 
 # ---- other ways to the settings ----
 spew($srv->path('dump.json'), $srv->dump);

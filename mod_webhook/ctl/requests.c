@@ -226,6 +226,58 @@ int wh_ctl_sign(wh_ctl *ctl, int argc, const char *const *argv)
     return WH_CTL_OK;
 }
 
+/* A word as one writes it in a configuration */
+static const char *config_word(const char *text, apr_pool_t *p)
+{
+    wh_buf b;
+
+    if (*text && !strpbrk(text, " \t\"'\\")) {
+        return text;
+    }
+    wh_buf_init(&b, p, strlen(text) + 8);
+    wh_buf_adds(&b, "\"");
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') {
+            wh_buf_add(&b, "\\", 1);
+        }
+        wh_buf_add(&b, text, 1);
+    }
+    wh_buf_adds(&b, "\"");
+    return b.data;
+}
+
+/* One scheme for people: the line it stands for, and what may be written behind its name */
+static void print_scheme(wh_ctl *ctl, const webhook_verifier_provider *provider, const wh_verifier_info *info)
+{
+    const char *name, *values, *own;
+    apr_size_t len;
+    int i;
+
+    printf("%s: %s\nsecret: %s\n\n", info->name, info->title, info->secret);
+    if (!info->generic) {
+        printf("stands for\n  WebhookVerify %s", info->primitive);
+        for (i = 0; info->options[i]; i++) {
+            printf(" \\\n      %s", config_word(info->options[i], ctl->pool));
+        }
+        for (own = info->variables; *own; own += len + (own[len] == ' ')) {
+            len = strcspn(own, " ");
+            printf(" \\\n      var.%.*s=...", (int)(len - (own[len - 1] == '?')), own);
+        }
+        printf("\n\n");
+    }
+    printf("takes\n");
+    for (own = info->variables; *own; own += len + (own[len] == ' ')) {
+        len = strcspn(own, " ");
+        printf("  %-20.*s %s\n", (int)(len - (own[len - 1] == '?')), own, own[len - 1] == '?' ? "TEXT" : "TEXT, must be given");
+    }
+    for (i = 0; wh_verifier_parameter(provider, i, &name, &values); i++) {
+        printf("  %-20s %s\n", name, values);
+    }
+    if (info->generic) {
+        printf("  %-20s %s\n", "var.NAME", "TEXT, for {var:NAME}");
+    }
+}
+
 int wh_ctl_schemes(wh_ctl *ctl, int argc, const char *const *argv)
 {
     const webhook_verifier_provider *provider;
@@ -245,7 +297,7 @@ int wh_ctl_schemes(wh_ctl *ctl, int argc, const char *const *argv)
             continue;
         }
         found = 1;
-        if (ctl->json || wanted) {
+        if (ctl->json) {
             wh_buf_init(&b, ctl->pool, 512);
             err = wh_verifier_json(&b, provider, ctl->pool);
             if (err) {
@@ -253,7 +305,10 @@ int wh_ctl_schemes(wh_ctl *ctl, int argc, const char *const *argv)
             }
             puts(b.data);
         }
-        else if (wh_verifier_describe(provider, &info)) {
+        else if (wh_verifier_describe(provider, &info) && wanted) {
+            print_scheme(ctl, provider, &info);
+        }
+        else {
             printf("%-28s %-10s %s\n", info.name, info.primitive, info.title);
         }
     }

@@ -187,6 +187,9 @@ static int answer(const wh_req *wq, request_rec *r, const char *id)
     if (own && own->body) {
         return send_answer(r, status, own->content_type ? own->content_type : "text/plain; charset=utf-8", own->body, strlen(own->body));
     }
+    if ((body = wq->auth->traits->success_body) != NULL) {
+        return send_answer(r, status, "text/plain; charset=utf-8", body, strlen(body));
+    }
     body = apr_pstrcat(r->pool, "{\"id\":\"", id, "\"}\n", NULL);
     return send_answer(r, status, own && own->content_type ? own->content_type : "application/json", body, strlen(body));
 }

@@ -3,8 +3,8 @@
  * presets.c: the one table. Generic schemes first, then senders by name. A row is written in the options of WebhookVerify and nothing else;
  * `webhookctl schemes NAME` prints it as the line one would write oneself.
  *
- * Tolerance is the sender's own where it is documented, else 5 minutes both ways; an event time that stays the same over a day of retries
- * has no window, there the signed id stops replays.
+ * Tolerance is the sender's own where it is documented, else 5 minutes both ways; an event time that stays the same over days of retries
+ * has a window as long as those, or none where the signed id stops replays.
  */
 #include "verify/scheme.h"
 
@@ -54,7 +54,7 @@ const wh_preset wh_preset_rows[] = {
            ADYEN_ITEM "success?}",
            "id=item:NotificationRequestItem.pspReference", "event=item:NotificationRequestItem.eventCode", "status=200"),
     SENDER("airtable", WH_HMAC, "Airtable", "macSecretBase64", "", "header=X-Airtable-Content-MAC", "prefix=hmac-sha256=",
-           "key-encoding=base64", "status=200"),
+           "key-encoding=base64", "status=200", "answer-body=empty"),
     SENDER("alertmanager", WH_TOKEN, "Prometheus Alertmanager",
            "the credentials of http_config.authorization, or user:password of basic_auth", "", "signature=bearer,basic",
            "id=json:groupKey", "event=json:status"),
@@ -126,8 +126,9 @@ const wh_preset wh_preset_rows[] = {
     SENDER("dropbox", WH_HMAC, "Dropbox", "the app secret", "", "header=X-Dropbox-Signature",
            "handshake=unsigned GET query:challenge~token -> 200 text/plain " NOSNIFF "{query:challenge}"),
     SENDER("dropbox-sign", WH_HMAC, "Dropbox Sign", "the API key", "", "unpack=multipart:json", "signature=json:event.event_hash",
-           "template={ts}{json:event.event_type}", "timestamp=json:event.event_time", "tolerance=off", "future=5min",
-           "event=json:event.event_type", "content-types=multipart/form-data", "status=200"),
+           "template={ts}{json:event.event_type}", "timestamp=json:event.event_time", "tolerance=4d", "future=5min",
+           "id=json:event.event_hash", "event=json:event.event_type", "content-types=multipart/form-data", "status=200",
+           "answer-body=Hello API Event Received"),
     SENDER("elevenlabs", WH_HMAC, "ElevenLabs", "the webhook's secret", "", "header=ElevenLabs-Signature", "syntax=pairs",
            "separator=comma", "field=v0", "timestamp=field:t", "template={ts}.{body}", "tolerance=30min", JSON_TYPE),
     SENDER("figma", WH_TOKEN, "Figma", "the webhook's passcode", "", "signature=json:passcode", "event=json:event_type", "status=200"),
@@ -340,10 +341,13 @@ const wh_preset wh_preset_rows[] = {
            "handshake=unsigned GET query:crc_token~token -> 200 application/json "
            "{{\"response_token\":\"sha256={hmac-base64:query:crc_token}\"}"),
     SENDER("xero", WH_HMAC, "Xero", "the webhook key", "", "header=x-xero-signature", "encoding=base64", "status=200",
-           "refusal-body=empty"),
+           "refusal-body=empty", "answer-body=empty"),
     SENDER("zendesk", WH_HMAC, "Zendesk", "the webhook's signing secret, as text", "", "header=X-Zendesk-Webhook-Signature",
            "encoding=base64", "template={ts}{body}", "timestamp=header:X-Zendesk-Webhook-Signature-Timestamp", "timestamp-unit=rfc3339",
            "id=json:id,header:X-Zendesk-Webhook-Invocation-Id", "event=json:type"),
+    SENDER("zoho-desk", WH_JWT, "Zoho Desk", "its JWK Set", "org-id webhook-id", "header=X-ZDesk-JWT", "algorithm=RS256", "keyid=kid",
+           "claim=iss=orgId:{var:org-id}", "claim=aud=webhookId:{var:webhook-id}", "event=json:/0/eventType", "status=200",
+           "handshake=unsigned GET !header:X-ZDesk-JWT -> 200"),
     SENDER("zoom", WH_HMAC, "Zoom", "the app's secret token", "", "header=x-zm-signature", "prefix=v0=", "template=v0:{ts}:{body}",
            "timestamp=header:x-zm-request-timestamp", "event=json:event", "status=200",
            "handshake=signed POST json:event=endpoint.url_validation json:payload.plainToken -> 200 application/json "

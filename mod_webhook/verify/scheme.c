@@ -16,7 +16,7 @@
 typedef struct raw {
     apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *certificate_name, *timestamp, *id, *event, *components, *methods, *content_types;
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
-               *future, *digest, *unpack, *payload_field, *items, *url, *tag, *pending_secret, *jwks, *confirm_path;
+               *future, *digest, *unpack, *payload_field, *items, *url, *tag, *pending_secret, *answer_body, *jwks, *confirm_path;
     int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, fetch, confirm,
         signed_body;
     apr_interval_time_t leeway, max_age;
@@ -73,6 +73,7 @@ static const wh_option_spec specs[] = {
     O("signed-body", WH_OPT_ENUM, signed_body, 0, 0, "wire|decoded"),
     O("status", WH_OPT_INT, status, 200, 299, NULL),
     O("refusal-body", WH_OPT_ENUM, refusal_body, 0, 0, "problem|empty"),
+    O("answer-body", WH_OPT_STRING, answer_body, 0, 0, NULL),
     O("pending-secret", WH_OPT_STRING, pending_secret, 0, 0, NULL),
     { NULL, WH_OPT_STRING, 0, 0, 0, NULL },
 };
@@ -178,6 +179,40 @@ static const char *allowed_names(const wh_preset *row, apr_pool_t *p)
     if (row->generic) names = apr_pstrcat(p, names, ", var.NAME", NULL);
     else if (*row->vars) names = apr_pstrcat(p, row->vars, ", ", names, NULL);
     return names;
+}
+
+/* What one would write for an option of this type */
+static const char *values_of(const wh_option_spec *s)
+{
+    switch (s->type) {
+    case WH_OPT_SIZE: return "SIZE";
+    case WH_OPT_DURATION: return "DURATION";
+    case WH_OPT_INT: return "NUMBER";
+    case WH_OPT_BOOL: return "on|off";
+    case WH_OPT_ENUM: return s->words;
+    case WH_OPT_LIST: return "TEXT,...";
+    default: return "TEXT";
+    }
+}
+
+int wh_scheme_parameter(const wh_preset *row, int index, const char **name, const char **values)
+{
+    const wh_option_spec *s;
+    int i;
+
+    for (s = specs; s->name; s++) {
+        if (!knows(row->primitive, s->name) || index-- > 0) continue;
+        *name = s->name;
+        *values = values_of(s);
+        return 1;
+    }
+    for (i = 0; repeated[i]; i++) {
+        if (!knows(row->primitive, repeated[i]) || index-- > 0) continue;
+        *name = repeated[i];
+        *values = "TEXT, may be repeated";
+        return 1;
+    }
+    return 0;
 }
 
 static void add_option(apr_array_header_t *list, const char *name, const char *value)
@@ -348,7 +383,7 @@ static const char *parse_required(webhook_verifier *v, const apr_array_header_t 
             if (!err && !APR_ARRAY_IDX(v->handshakes, v->handshakes->nelts - 1, wh_handshake_rule).needs_signature) v->open_handshake = 1;
         } else if (strcmp(o->name, "demand") == 0) {
             err = compile_demand(apr_array_push(v->demands), o->value, pconf);
-        } else if ((colon = strchr(o->value, ':')) == NULL || colon == o->value) {
+        } else if ((colon = strchr(o->value, ':')) == NULL || colon == o->value || !colon[1 + strspn(colon + 1, " ")]) {
             err = apr_psprintf(ptemp, "option require=%s: expected Header:value", o->value);
         } else {
             wh_required_header *h = apr_array_push(v->required);
@@ -585,6 +620,9 @@ static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
     v->traits.body_limit = (apr_off_t)r->body_limit;
     v->traits.success_status = r->status;
     v->traits.empty_refusal_body = r->refusal_body;
+    if (r->answer_body && strcmp(r->answer_body, "id") != 0) {
+        v->traits.success_body = strcmp(r->answer_body, "empty") == 0 ? "" : apr_pstrdup(p, r->answer_body);
+    }
     v->traits.signs_decoded = r->signed_body;
     v->traits.payload_field = r->payload_field ? apr_pstrdup(p, r->payload_field) : v->has_unpack ? v->unpack.name : NULL;
     v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret && !v->jwks && !v->fetch;

@@ -437,6 +437,9 @@ const char *wh_private_sign(const wh_key *key, const wh_alg *alg, const webhook_
                             apr_size_t *len, apr_pool_t *p);
 int wh_ecdsa_raw_to_der(const unsigned char *raw, apr_size_t len, unsigned char out[80], apr_size_t *out_len);
 
+/** The option of this index that the row's primitive knows, and what may be written for it. @return 0 behind the last */
+int wh_scheme_parameter(const wh_preset *row, int index, const char **name, const char **values);
+
 /* scheme.c: the provider functions every row shares */
 const char *wh_scheme_configure(webhook_verifier **out, const webhook_verifier_provider *self, const apr_array_header_t *options,
                                 apr_pool_t *pconf, apr_pool_t *ptemp);

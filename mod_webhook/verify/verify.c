@@ -47,6 +47,28 @@ int wh_verifier_describe(const webhook_verifier_provider *provider, wh_verifier_
     return 1;
 }
 
+int wh_verifier_parameter(const webhook_verifier_provider *provider, int index, const char **name, const char **values)
+{
+    const wh_preset *row = (const wh_preset *)provider;
+
+    return row >= wh_preset_rows && row < wh_preset_rows + wh_preset_count && wh_scheme_parameter(row, index, name, values);
+}
+
+static void put_parameters(wh_buf *b, const webhook_verifier_provider *provider)
+{
+    const char *name, *values;
+    int i;
+
+    wh_json_put_name(b, "parameters");
+    for (i = 0; wh_verifier_parameter(provider, i, &name, &values); i++) {
+        wh_buf_adds(b, i ? "," : "{");
+        wh_json_put_string(b, name, strlen(name));
+        wh_buf_adds(b, ":");
+        wh_json_put_string(b, values, strlen(values));
+    }
+    wh_buf_adds(b, "}");
+}
+
 static void put_list(wh_buf *b, const char *name, const char *const *list)
 {
     int first = 1;
@@ -77,6 +99,7 @@ static void put_facts(wh_buf *b, const webhook_verifier *v, const char *const *n
     if (traits->body_limit) wh_json_put_member_int(b, "body_limit", (apr_int64_t)traits->body_limit);
     if (traits->success_status) wh_json_put_member_int(b, "status", traits->success_status);
     if (traits->empty_refusal_body) wh_json_put_member_bool(b, "empty_refusal_body", 1);
+    wh_json_put_member(b, "success_body", traits->success_body);
     if (v->primitive != WH_NONE && v->primitive != WH_TOKEN) {
         wh_json_put_name(b, "algorithms");
         for (i = 0; i < v->algorithms->nelts; i++) {
@@ -128,6 +151,7 @@ const char *wh_verifier_json(wh_buf *b, const webhook_verifier_provider *provide
     wh_json_put_member(b, "secret", info.secret);
     wh_json_put_member(b, "variables", *info.variables ? info.variables : NULL);
     put_list(b, "options", info.options);
+    if (info.generic) put_parameters(b, provider); /* a preset takes those of its primitive */
     if (!info.generic) {
         /* Mandatory variables get a stand-in so that the row can be configured and asked for its traits. */
         for (s = info.variables; *s; s += len + (s[len] == ' ')) {

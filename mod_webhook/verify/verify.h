@@ -31,7 +31,14 @@ typedef struct wh_verifier_info {
 /** @return 0 if the provider is not one of ours */
 int wh_verifier_describe(const webhook_verifier_provider *provider, wh_verifier_info *info);
 
-/** `webhookctl schemes [NAME]`: one JSON object per scheme with options, methods, window and what it protects. @return error text */
+/**
+ * The options that may be written for this scheme, by index from 0: those of its primitive, not the sender's own (info.variables).
+ * @param values what may be written: "hex|base64" one of these words, "TEXT,..." a list, else a kind such as "DURATION". Static memory
+ * @return 0 behind the last, or when the provider is not one of ours
+ */
+int wh_verifier_parameter(const webhook_verifier_provider *provider, int index, const char **name, const char **values);
+
+/** `webhookctl schemes --json`: one JSON object per scheme with options, methods, window and what it protects. @return error text */
 const char *wh_verifier_json(wh_buf *b, const webhook_verifier_provider *provider, apr_pool_t *p);
 
 /**

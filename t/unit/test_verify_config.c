@@ -75,6 +75,7 @@ static void test_options(void)
     wrong("hmac", "header=X-Sig\nsyntax=list\nseparator=pipe", "allowed are comma");
     wrong("hmac", "header=X-Sig\nlenient=everything", "allowed are");
     wrong("hmac", "header=X-Sig\nrequire=X-Version", "Header:value");
+    wrong("hmac", "header=X-Sig\nrequire=X-Version: ", "Header:value");
     wrong("hmac", "header=X-Sig\ndigest-encoding=base64", "digest=");
     wrong("hmac", "header=X-Sig\nurl=hooks.example.com", "expected http");
     wrong("hmac", "header=X-Sig\nunpack=json:x", "form:NAME");
@@ -174,6 +175,11 @@ static void test_traits(void)
     configure(&f, p, "xero", "");
     t = f.provider->traits(f.v);
     ok(t->success_status == 200 && t->empty_refusal_body, "xero: exactly 200, refused with an empty body");
+    is_str(t->success_body, "", "xero: and acknowledged with one");
+    configure(&f, p, "xero", "answer-body=id");
+    is_str(f.provider->traits(f.v)->success_body, NULL, "xero: unless told otherwise");
+    configure(&f, p, "dropbox-sign", "");
+    is_str(f.provider->traits(f.v)->success_body, "Hello API Event Received", "dropbox-sign: the words its sender waits for");
     configure(&f, p, "monday", "");
     t = f.provider->traits(f.v);
     ok(t->required_headers == NULL && !t->protects_body, "monday: its challenge comes unsigned, its body is not protected");

@@ -122,6 +122,7 @@ TAP_UNUSED static const char *configure_with_key(fixture *f, apr_pool_t *p, cons
 
     if (strcmp(info->name, "paypal") == 0) options = "webhook-id=1";
     if (strcmp(info->name, "google-pubsub") == 0) options = "audience=https://a\nemail=b@c";
+    if (strcmp(info->name, "zoho-desk") == 0) options = "org-id=1\nwebhook-id=2";
     if (strcmp(info->primitive, "public-key") == 0) options = *options ? "webhook-id=1\nkey-encoding=auto" : "key-encoding=auto";
     for (k = 0; k < 7 && err; k++) {
         apr_size_t len = 0;

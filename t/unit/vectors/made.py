@@ -266,7 +266,9 @@ token("dropbox-sign", mp_type, key="the secret", body=sign_form(str(NOW), "signa
 rec("dropbox-sign", "type-altered", "the secret", mp_type,
     sign_form(str(NOW), "signature_request_viewed", hash_=mac("the secret", b"%dsignature_request_sent" % NOW).hexdigest()), "reject")
 rec("dropbox-sign", "boundary-shift", "the secret", mp_type,
-    sign_form(str(NOW)[:-1], str(NOW)[-1:] + "signature_request_sent"), "accept")  # no separator: what the sender's scheme cannot tell apart
+    sign_form(str(NOW)[:-1], str(NOW)[-1:] + "signature_request_sent"), "reject")  # no separator: only the time tells them apart
+rec("dropbox-sign", "three-days-of-retries", "the secret", mp_type, sign_form(str(NOW - 3 * 86400 - 3600), "signature_request_sent"), "accept")
+rec("dropbox-sign", "five-days", "the secret", mp_type, sign_form(str(NOW - 5 * 86400), "signature_request_sent"), "reject")
 
 # JWT with shared secrets
 def jwt(claims, key="the secret", alg="HS256", head=None):
@@ -354,5 +356,16 @@ rec("kinde", "tampered", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "applicati
 rec("kinde", "unknown-kid", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "application/jwt"}, rs256({"event_id": "e1"}, "r2").encode(), "reject")
 rec("gong", "valid", {"public_key_pem": rpem}, auth(rs256({"webhook_url": URL % "gong"})), BODY, "accept")
 rec("gong", "url-other", {"public_key_pem": rpem}, auth(rs256({"webhook_url": "https://x.example/"})), BODY, "reject")
+zoho = {"jwks": {"keys": [rjwk]}, "org_id": "700001", "webhook_id": "900001"}
+claims = {"iss": "orgId:700001", "aud": "webhookId:900001", "iat": NOW, "exp": NOW + 300}
+desk = lambda t: {"Content-Type": "application/json", "X-ZDesk-JWT": t}
+events = b'[{"eventType":"Ticket_Add","orgId":"700001","payload":{"id":"1"}}]'
+rec("zoho-desk", "valid", zoho, desk(rs256(claims)), events, "accept")
+rec("zoho-desk", "other-organisation", zoho, desk(rs256(dict(claims, iss="orgId:700002"))), events, "reject")
+rec("zoho-desk", "other-webhook", zoho, desk(rs256(dict(claims, aud="webhookId:900002"))), events, "reject")
+rec("zoho-desk", "no-audience", zoho, desk(rs256({k: v for k, v in claims.items() if k != "aud"})), events, "reject")
+rec("zoho-desk", "expired", zoho, desk(rs256(dict(claims, exp=NOW - 1))), events, "reject")
+rec("zoho-desk", "unknown-kid", zoho, desk(rs256(claims, "r2")), events, "reject")
+rec("zoho-desk", "hs256-with-public-key", zoho, desk(jwt(claims, key=rpem, head={"kid": "r1"})), events, "reject")
 
 print("[\n" + ",\n".join(json.dumps(r, separators=(",", ":"), ensure_ascii=False) for r in out) + "\n]")

@@ -227,6 +227,7 @@ sub apache {
             mkdir "$root/$sub", 0700;
             chown $uid, $gid, "$root/$sub" if $user;
         }
+        spew("$root/$_", $opt{files}{$_}, 0644) for keys %{ $opt{files} || {} };
         spew("$root/secret", $SECRET, 0600);
         chown $uid, $gid, "$root/secret" if $user;
     }

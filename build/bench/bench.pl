@@ -77,6 +77,27 @@ my $endpoint = <<'EOC';
     WebhookSecret file:@DIR@/secret
 EOC
 
+# What the body must look like, said as a schema of GitHub's would say it.
+my $schema = <<'EOC';
+{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": ["ref", "repository", "commits"],
+ "properties": {
+  "ref": {"type": "string", "pattern": "^refs/(heads|tags)/"},
+  "repository": {"type": "object", "required": ["id", "full_name"], "additionalProperties": false,
+   "properties": {"id": {"type": "integer", "minimum": 1}, "full_name": {"type": "string"}, "private": {"type": "boolean"}}},
+  "commits": {"type": "array", "items": {"$ref": "#/$defs/commit"}}, "pad": {"type": "string"}},
+ "additionalProperties": false,
+ "$defs": {
+  "commit": {"type": "object", "required": ["id", "tree_id", "distinct", "message", "timestamp", "author", "added", "removed", "modified"],
+   "additionalProperties": false, "properties": {
+    "id": {"$ref": "#/$defs/sha"}, "tree_id": {"$ref": "#/$defs/sha"}, "distinct": {"type": "boolean"}, "message": {"type": "string"},
+    "timestamp": {"type": "string", "format": "date-time"},
+    "author": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "email": {"type": ["string", "null"]}, "username": {"type": "string"}}},
+    "added": {"$ref": "#/$defs/files"}, "removed": {"$ref": "#/$defs/files"}, "modified": {"$ref": "#/$defs/files"}}},
+  "sha": {"type": "string", "pattern": "^[0-9a-f]{40}$"},
+  "files": {"type": "array", "items": {"type": "string"}}}}
+EOC
+my $rule = q(%{WEBHOOK_EVENT} == 'push' && webhook_json('/ref') == 'refs/heads/main');
+
 my $kept = <<"EOC";
 WebhookStore "sqlite:\@DIR\@/state/queue.db" size=200G rows=100000000
 <WebhookHandler archive>
@@ -92,6 +113,11 @@ WebhookStore "sqlite:\@DIR\@/state/queue.db" size=200G rows=100000000
 $endpoint
     WebhookDeliver archive
 </Location>
+<Location "/checked">
+$endpoint
+    WebhookValidate json schema=\@DIR\@/push.json event=push
+    WebhookDeliver archive "$rule"
+</Location>
 EOC
 
 my $unkept = <<"EOC";
@@ -99,6 +125,12 @@ WebhookStore none
 <Location "/signed">
 $endpoint
     WebhookGate On
+</Location>
+<Location "/checked">
+$endpoint
+    WebhookValidate json schema=\@DIR\@/push.json event=push
+    WebhookGate On
+    Header always set X-Rule matches "expr=$rule"
 </Location>
 EOC
 
@@ -126,8 +158,8 @@ part rates => sub {
     my (%ratio, %got);
     for my $round (1 .. $rounds) {
         # a new server and store in each round: rounds differ in nothing but when they are
-        my $server = Rig::apache('kept', $kept);
-        my $storeless = Rig::apache('unkept', $unkept);
+        my $server = Rig::apache('kept', $kept, files => {'push.json' => $schema});
+        my $storeless = Rig::apache('unkept', $unkept, files => {'push.json' => $schema});
         my %measure = (
             floor => sub { Rig::load($server->{port}, '/floor', $body, $_[0]) },
             'verified: gate before the floor handler' => sub { Rig::load($server->{port}, '/gated', $body, $_[0]) },
@@ -139,6 +171,14 @@ part rates => sub {
                 Rig::drain($server);
                 return $got;
             },
+            'verified, parsed, schema, rule, durable 202, paused' => sub {
+                my $dispatcher = Rig::pause('kept');
+                my $got = Rig::load($server->{port}, '/checked', $body, $_[0]);
+                kill CONT => $dispatcher;
+                Rig::drain($server);
+                return $got;
+            },
+            'verified, parsed, schema, rule, no store' => sub { Rig::load($storeless->{port}, '/checked', $body, $_[0]) },
             'verified, durable 202, delivered to a file' => sub {
                 my $got = Rig::load($server->{port}, '/kept', $body, $_[0]);
                 Rig::drain($server);
@@ -171,7 +211,8 @@ part rates => sub {
     Rig::stop($_) for qw(node adnanh);
     heading("Requests per second against the floor ($rounds rounds, $seconds s each, 64 connections, " . length($body) . ' bytes)');
     my %goal = ('verified: gate before the floor handler' => '>= 0.80', 'verified: answered by the module, no store' => '>= 0.80',
-        'verified, durable 202, jobs paused' => '>= 0.45');
+        'verified, durable 202, jobs paused' => '>= 0.45', 'verified, parsed, schema, rule, durable 202, paused' => '>= 0.40',
+        'verified, parsed, schema, rule, no store' => '>= 0.70');
     for my $name (sort { ($b eq 'floor') - ($a eq 'floor') || median(@{ $ratio{$b} }) <=> median(@{ $ratio{$a} }) } keys %ratio) {
         my ($rate, $p99) = map { my $k = $_; median(map { $_->{$k} } @{ $got{$name} }) } qw(rate p99);
         row($name, $ratio{$name}, $goal{$name}, sprintf '(%.0f/s, 99 %% within %.1f ms)', $rate, $p99 / 1000);

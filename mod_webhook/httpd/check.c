@@ -280,8 +280,8 @@ static void make_auth(check *k, const wh_section *section)
     }
     else if (!c->auth->traits->protects_body) {
         note(k, APLOG_NOTICE, section->server, c->auth->file, c->auth->line, "WH0133: ",
-             "endpoint %s: scheme %s does not sign the body: who sees one request can send others; add Require ip, TLS client certificates or "
-             "fetch the facts back from the sender", c->auth->name, c->auth->scheme);
+             "endpoint %s: scheme %s does not sign the body: who sees one request can send others; add Require ip, a password, TLS client "
+             "certificates or fetch the facts back from the sender", c->auth->name, c->auth->scheme);
     }
 }
 

@@ -255,6 +255,8 @@ bad 'dropping from a gate', section("WebhookGate On\nWebhookDrop"), 1, 'WebhookD
 bad 'delivering from a gate', section("WebhookGate On\nWebhookDeliver file:x"), 1, 'exclude each other';
 bad 'delivering from a gate, in an endpoint', $endpoint =~ s/<\/W/WebhookGate On\nWebhookDeliver file:x\n<\/W/r, 1, 'exclude each other';
 bad 'delivering below a gate', section('WebhookGate On') . "<Location /h/i>\nWebhookDeliver file:x\n</Location>", 6, 'exclude each other';
+bad 'keeping at a gate', section("WebhookGate On\nSetHandler webhook"), 1, 'SetHandler webhook keeps them';
+good 'acknowledging at a gate, where nothing is kept', "WebhookStore none\n" . section("WebhookGate On\nSetHandler webhook");
 good 'delivering below a gate that is opened', section('WebhookGate On') . "<Location /h/i>\nWebhookGate Off\nWebhookDeliver file:x\n</Location>";
 bad 'delivering without a store', "WebhookStore none\n" . section('WebhookDeliver file:x'), 2, 'there is WebhookStore none';
 bad 'keeping without a store', "WebhookStore none\n" . section('SetHandler webhook'), 2, 'there is WebhookStore none';

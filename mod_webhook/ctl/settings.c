@@ -201,7 +201,8 @@ static apr_array_header_t *option_words(const wh_json_value *list, apr_pool_t *p
     const char **words = apr_pcalloc(p, sizeof(*words) * (n + 1));
     apr_array_header_t *options = NULL;
     for (i = 0; i < n; i++) {
-        words[i] = wh_json_text(wh_json_at(list, i), p);
+        const char *word = wh_json_text(wh_json_at(list, i), p);
+        words[i] = word ? word : ""; /* refused below: a dump may be anybody's file */
     }
     *err = wh_options_split(&options, (int)n, words, p);
     return options;

@@ -205,6 +205,12 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
     return NULL;
 }
 
+void wh_cmd_end_list(apr_array_header_t *words)
+{
+    APR_ARRAY_PUSH(words, const char *) = NULL;
+    words->nelts--;
+}
+
 const char *wh_cmd_behind(const char *word, const char *kind)
 {
     apr_size_t n = strlen(kind);
@@ -394,7 +400,7 @@ static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *co
     if (argc < 1) {
         return WH_D_METHODS " takes one or more methods";
     }
-    c->methods = apr_array_make(cmd->pool, argc, sizeof(const char *));
+    c->methods = apr_array_make(cmd->pool, argc + 1, sizeof(const char *));
     for (i = 0; i < argc; i++) {
         for (m = argv[i]; is_token_char((unsigned char)*m) && !apr_islower(*m); m++) {
             continue;
@@ -405,6 +411,7 @@ static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *co
         }
         APR_ARRAY_PUSH(c->methods, const char *) = argv[i];
     }
+    wh_cmd_end_list(c->methods);
     return NULL;
 }
 
@@ -472,6 +479,7 @@ static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how
         return apr_psprintf(cmd->pool, WH_D_DUPLICATES " cannot be \"%s\" (allowed: answer, reject, off)", how);
     }
     c->duplicates = i;
+    c->window = 0;
     if (!option) {
         return NULL;
     }

@@ -104,7 +104,7 @@ rec("viber", "valid-query", "the secret", {"Content-Type": "application/json"}, 
     url=URL % "viber" + "?sig=" + mac("the secret", BODY).hexdigest())
 good, bad = ("sha256=" + mac(k, BODY).hexdigest() for k in ("the secret", "old"))
 rec("mollie", "two-lines", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": [bad, good]}, BODY, "accept")
-for note, value in (("comma-behind", good + ","), ("comma-before", "," + good), ("empty-between", bad + ",," + good), ("blank-before", " " + good)):
+for note, value in (("comma-behind", good + ","), ("comma-before", "," + good), ("empty-between", bad + ",," + good)):
     rec("mollie", note, "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": value}, BODY, "reject")
 rec("mollie", "empty-line", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": ["", good]}, BODY, "reject")
 rec("mollie", "folded", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": bad + ", " + good}, BODY, "accept")

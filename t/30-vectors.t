@@ -23,6 +23,11 @@ for my $set (@sets) {
 }
 my %scheme = map { $_->{name} => $_ } map { json_decode($_) } split /\n/, (run_command($ctl, 'schemes', '--json'))[1];
 
+# The delivery's id is wanted back here, also from those whose sender wants other words (t/31-handshakes.t has these).
+my %silent = map { $_->{name} => 1 } grep { ($_->{status} // 0) == 204 } values %scheme;
+$scheme{$_}{status} = 200 for keys %silent;
+sub with_id { my ($scheme) = @_; return ((defined $scheme->{success_body} ? ['answer-body', 'id'] : ()), $silent{ $scheme->{name} } ? ['status', 200] : ()) }
+
 # ---- as recorded ----
 
 my $clock = spew(tmp_dir('clock') . '/now', pack 'q', 0);
@@ -33,7 +38,7 @@ sub clock {
 my $dir = tmp_dir('keys');
 my ($fresh_conf, @fresh) = fresh_endpoints($dir);
 my $srv = WebhookTest::Server->new(name => 'vectors', preload => build_file('modules/shim_clock.so'), env => { WEBHOOK_CLOCK => $clock },
-    conf => qq(WebhookStore "sqlite:\@DIR\@/state/queue.db" done=1000w\n) . $fresh_conf . WebhookTest::Vectors::place($dir, \@records));
+    conf => qq(WebhookStore "sqlite:\@DIR\@/state/queue.db" done=1000w\n) . $fresh_conf . WebhookTest::Vectors::place($dir, \@records, sub { [with_id($scheme{ $_[0]{provider} })] }));
 clock(1796000000);
 $srv->start;
 
@@ -84,6 +89,7 @@ sub fresh_endpoints {
         my %option = map { /^([^=]+)=(.*)/s } @{ $scheme->{options} };
         my @more = $scheme->{uses_url} ? ('url=https://hooks.example.com') : ();
         push @more, map { "$_=value-of-$_" } grep { !/\?/ } split / /, $scheme->{variables} // '';
+        push @more, map { join '=', @$_ } with_id($scheme);
         my $algorithm = ($option{algorithm} // '') =~ s/,.*//r;
         my $file = "$dir/fresh-$name";
         my $public = $algorithm =~ /^ed25519/ ? 'ED25519' : $algorithm =~ /^(?:ecdsa|ES)/ ? 'EC' : $algorithm =~ /^(?:\d+:)?(?:rsa|RS)/ ? 'RSA' : undef;
@@ -133,7 +139,7 @@ sub fresh {
     my @given = ('Content-Type' => $type);
     push @given, 'x-request-id' => $id if $ep->{name} eq 'mercadopago';
     push @given, 'X-Plivo-Signature-V3-Nonce' => $id if $ep->{name} eq 'plivo-v3';
-    push @given, 'X-Lark-Request-Nonce' => $id if $ep->{name} eq 'lark';
+    push @given, 'X-Lark-Request-Nonce' => $id if $ep->{name} =~ /^lark/;
     push @given, 'PAYPAL-TRANSMISSION-ID' => $id if $ep->{name} eq 'paypal';
     spew("$dir/body", $body);
     my ($rc, $out, $err) = run_command($ctl, 'sign', $ep->{name}, @{ $ep->{options} }, '--secret', "file:$ep->{key}", '--id', $id, '--event', 'thing.made',

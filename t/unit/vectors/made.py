@@ -377,6 +377,8 @@ plaid = lambda t: {"Content-Type": "application/json", "Plaid-Verification": t}
 c = {"iat": NOW, "request_body_sha256": sha.hexdigest()}
 rec("plaid", "valid", {"jwk": jwk}, plaid(es256(c)), BODY, "accept")
 rec("plaid", "valid-jwks", {"keys": [dict(jwk, kid="k0"), jwk]}, plaid(es256(c)), BODY, "accept")
+rec("plaid", "valid-key-by-id", {"keys_by_kid": {"k1": jwk}}, plaid(es256(c)), BODY, "accept")
+rec("plaid", "valid-key-list", {"jwks": [jwk]}, plaid(es256(c)), BODY, "accept")
 rec("plaid", "body-tampered", {"jwk": jwk}, plaid(es256(c)), BODY + b" ", "reject")
 rec("plaid", "too-old", {"jwk": jwk}, plaid(es256(dict(c, iat=NOW - 301))), BODY, "reject")
 rec("plaid", "issued-in-future", {"jwk": jwk}, plaid(es256(dict(c, iat=NOW + 60))), BODY, "reject")

@@ -38,6 +38,9 @@
 #define LARK_CHALLENGE \
     "handshake=unsigned POST !header:X-Lark-Signature json:type=url_verification json:challenge -> 200 application/json " \
     "{{\"challenge\":{q:json:challenge}}"
+/* Senders that sign nothing: all they carry is what the operator wrote into the URL, user:password@ or ?secret= */
+#define UNSIGNED "signature=query:secret,basic"
+#define UNSIGNED_SECRET "user:password of the endpoint's URL, or the secret in it, ?secret=..."
 #define ADYEN_ITEM "{item:NotificationRequestItem."
 
 const wh_preset wh_preset_rows[] = {
@@ -123,6 +126,7 @@ const wh_preset wh_preset_rows[] = {
            "template={contentful}", "timestamp=header:x-contentful-timestamp", "timestamp-unit=ms", "tolerance=30s",
            "event=header:X-Contentful-Topic",
            "content-types=application/json,application/vnd.contentful.management.v1+json", "methods=POST,GET,PUT,DELETE"),
+    SENDER("datadog", WH_TOKEN, "Datadog", UNSIGNED_SECRET, "", UNSIGNED),
     SENDER("discord", WH_PUBLIC_KEY, "Discord interactions and webhook events", "the application's public key, hexadecimal", "",
            "header=X-Signature-Ed25519", "algorithm=ed25519", "key-encoding=raw-hex", "template={ts}{body}",
            "timestamp=header:X-Signature-Timestamp", "id=json:id", "event=json:event.type,json:type",
@@ -130,6 +134,7 @@ const wh_preset wh_preset_rows[] = {
     SENDER("discord-events", WH_PUBLIC_KEY, "Discord webhook events alone", "the application's public key, hexadecimal", "",
            "header=X-Signature-Ed25519", "algorithm=ed25519", "key-encoding=raw-hex", "template={ts}{body}",
            "timestamp=header:X-Signature-Timestamp", "event=json:event.type", "status=204", "answer-body=empty", DISCORD_PINGS),
+    SENDER("docker-hub", WH_TOKEN, "Docker Hub", UNSIGNED_SECRET, "", UNSIGNED),
     SENDER("docusign", WH_HMAC, "DocuSign Connect", "the Connect key", "", "signature=header*:X-DocuSign-Signature-#", "encoding=base64",
            "event=json:event", "content-types=application/json,text/xml,application/xml", "body-limit=25M"),
     SENDER("dropbox", WH_HMAC, "Dropbox", "the app secret", "", "header=X-Dropbox-Signature",
@@ -143,6 +148,7 @@ const wh_preset wh_preset_rows[] = {
     SENDER("figma", WH_TOKEN, "Figma", "the webhook's passcode", "", "signature=json:passcode", "event=json:event_type", "status=200"),
     SENDER("forgejo", WH_HMAC, "Forgejo", "the webhook's secret", "", "header=X-Forgejo-Signature", "id=header:X-Forgejo-Delivery",
            "event=header:X-Forgejo-Event"),
+    SENDER("freshdesk", WH_TOKEN, "Freshdesk", UNSIGNED_SECRET, "", UNSIGNED),
     SENDER("fusionauth", WH_JWT, "FusionAuth", "the signing key, or its JWK Set", "", "header=X-FusionAuth-Signature-JWT",
            "algorithm=HS256,HS384,HS512", "claim=request_body_sha256=base64:sha256:{body}", "id=json:event.id", "event=json:event.type"),
     SENDER("fusionauth-public-key", WH_JWT, "FusionAuth, signed with a key pair", "the public key (PEM), or its JWK Set", "",
@@ -229,6 +235,7 @@ const wh_preset wh_preset_rows[] = {
            "header=Authorization", "prefix=HMAC ", "encoding=base64", "key-encoding=base64", "id=json:id", JSON_TYPE, "status=200"),
     SENDER("mollie", WH_HMAC, "Mollie, next-generation webhooks", "the webhook's signing secret", "", "header=X-Mollie-Signature",
            "prefix=sha256=", "lenient=repeated", "id=json:id", JSON_TYPE, "status=200"),
+    SENDER("mollie-classic", WH_TOKEN, "Mollie, classic webhooks", UNSIGNED_SECRET, "", UNSIGNED, FORM_ONLY, "status=200"),
     SENDER("monday", WH_JWT, "monday.com", "the signing secret", "", "header=Authorization", "prefix=Bearer ", "lenient=bare,scheme-case",
            "algorithm=HS256", "claim=exp", "claim=aud={url}", "url-ports=on", "id=json:event.triggerUuid", "event=json:event.type",
            "status=200",

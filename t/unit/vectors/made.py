@@ -287,6 +287,12 @@ rec("cloudevents", "valid-query", "the token", {"Content-Type": "application/clo
 token("buildkite-token", {"Content-Type": "application/json", "X-Buildkite-Token": "the token"})
 token("google-calendar", {"X-Goog-Channel-Token": "the token", "X-Goog-Resource-State": "exists"}, body=b"")
 token("azure-event-grid", {"Content-Type": "application/json"}, url=URL % "azure-event-grid" + "?secret=the+token", body=b'[{"id":"1","eventType":"x"}]')
+for name in ("datadog", "docker-hub", "freshdesk"):
+    token(name, {"Content-Type": "application/json"}, url=URL % name + "?secret=the+token")
+    rec(name, "valid-basic", "user:pass:word", auth("Basic " + b64(b"user:pass:word")), BODY, "accept")
+    rec(name, "basic-other", "user:pass:word", auth("Basic " + b64(b"user:pass")), BODY, "reject")
+form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+token("mollie-classic", form_type, url=URL % "mollie-classic" + "?secret=the+token", body=b"id=tr_d0b0E3EA3v")
 token("figma", {"Content-Type": "application/json"}, body=b'{"event_type":"PING","passcode":"the token"}')
 rec("figma", "passcode-missing", "the token", {"Content-Type": "application/json"}, b'{"event_type":"PING"}', "reject")
 item = lambda s: b'{"subscriptionId":"s","clientState":"%s","changeType":"created"}' % s

@@ -265,7 +265,7 @@ static void put_payload(wh_buf *b, const wh_dir_conf *c)
 /*
  * {"name":"github","path":"/hooks/github","section":"Location","server":"www.example.org","virtual":true,"urls":[...],"file":"...","line":3,
  *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"enforce":true,
- *  "require_tls":false,
+ *  "require_tls":false,"tls_proxies":["192.0.2.1"],
  *  "drops":[{"expr":"...","file":"...","line":4}],"rules":[{"handler":"...","expr":"...","default":true,"file":"...","line":5}],"route":"all",
  *  "methods":["POST"],"content_types":[...],"payload_field":"payload",
  *  "decode":{"codings":["gzip"],"hmac":"wire","limit":1048576,"ratio":100},"validate":["json schema=push.json event=push"],

@@ -55,6 +55,20 @@ ScriptAlias "/include" "@DIR@/out/include.cgi"
 <Location "/kept/other">
     WebhookRoute first
 </Location>
+<Location "/copies">
+    WebhookVerify slack
+    WebhookSecret file:@DIR@/secret
+    WebhookName   copies
+    WebhookGate   On
+    RewriteEngine On
+    RewriteCond "%{REQUEST_URI}" "^/copies/here"
+    RewriteRule ".*" "/copies/kept" [PT]
+</Location>
+<Location "/copies/kept">
+    WebhookGate   Off
+    SetHandler    webhook
+    WebhookDuplicates reject
+</Location>
 <Location "/look">
     WebhookUse e
     AuthType Webhook
@@ -132,6 +146,13 @@ like at('/include', $body)->body, qr/^\[[^\[]*\]\[an error/, 'a sub-request: int
     my @headers = @{ github_headers($secret, $body) };
     my ($first, $second) = map { $srv->post('/kept', $body, headers => \@headers) } 1, 2;
     is $second->body, $first->body, 'and duplicates are looked for as that place says';
+}
+
+# ---- copies ----
+{
+    my $now = time;
+    my @headers = ('Content-Type' => 'application/json', 'X-Slack-Request-Timestamp' => $now, 'X-Slack-Signature' => 'v0=' . hmac_hex($secret, "v0:$now:$body"));
+    is_deeply [map { $srv->post('/copies/here', $body, headers => \@headers)->status } 1, 2], [200, 409], 'verified by a gate, which looks for no copies; found where it is kept';
 }
 
 # ---- what belongs together ----

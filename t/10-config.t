@@ -111,6 +111,7 @@ bad 'an unknown scheme', "<Location /h>\nWebhookVerify gihub\n</Location>", 2, '
 bad 'an unknown option of a scheme', "<Location /h>\nWebhookVerify hmac heder=X\n</Location>", 2, '"heder" is unknown', 'allowed: ';
 bad 'a word that is no option', "<Location /h>\nWebhookVerify hmac X-Sig\n</Location>", 2, '"X-Sig" is not an option';
 bad 'two schemes', section('WebhookVerify github'), 4, 'given twice', qr/first at .*:\d+/;
+bad 'the scheme that was meant', "<Location /h>\nWebhookVerify twilio\n</Location>", 2, qr/"twilio" is unknown \(near: twilio-form, twilio-json; allowed: /;
 bad 'no scheme', "<Location /h>\nWebhookVerify\n</Location>", 2, 'takes a scheme';
 bad 'no verifier for what is to be delivered', "<Location /h>\nWebhookDeliver file:x\n</Location>", 1, '<Location /h> without a verifier',
     'WebhookVerify none, if';

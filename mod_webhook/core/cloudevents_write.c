@@ -7,18 +7,9 @@
 #include <apr_lib.h>
 #include <apr_strings.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/encoding.h"
 #include "core/units.h"
-
-static int is_json_type(const char *type)
-{
-    apr_size_t len = type ? strcspn(type, "; \t") : 0;
-
-    return (len == 16 && !strncasecmp(type, "application/json", len)) || (len == 9 && !strncasecmp(type, "text/json", len))
-           || (len > 5 && !strncasecmp(type + len - 5, "+json", 5));
-}
 
 /* A path of a URI reference: what RFC 3986 allows in one stays. */
 static const char *source_of(const char *endpoint, apr_pool_t *p)
@@ -94,13 +85,13 @@ static void put_base64(wh_buf *b, webhook_slice body)
 
 static void put_data(wh_buf *b, const webhook_delivery *d, webhook_slice body, apr_pool_t *scratch)
 {
-    int json = is_json_type(d->content_type);
+    int json = wh_json_is_type(d->content_type);
     wh_json_error err;
     wh_json *doc;
 
     if (!body.len)
         return;
-    if (json && wh_json_parse(&doc, body, &wh_json_plain, scratch, &err) == APR_SUCCESS) {
+    if (json && wh_json_parse(&doc, body, &wh_json_lenient, scratch, &err) == APR_SUCCESS) {
         wh_json_put_name(b, "data");
         put_one_line(b, body);
     }

@@ -13,7 +13,7 @@
  *   keyid            extension: which secret matched; left out where there is none
  *
  * Structured: one line of JSON. "data" is the body's own JSON (text of its numbers and order of its members kept, blanks between them left
- * out) where the media type says JSON and it is; a string where it is valid UTF-8 of another type; else "data_base64". An empty body has
+ * out) where the media type says JSON and it is, within the bounds of wh_json_lenient; a string where it is valid UTF-8 of another type; else "data_base64". An empty body has
  * neither. The received bytes come back exactly from "data_base64" and from a string.
  */
 #ifndef WH_CORE_CLOUDEVENTS_WRITE_H

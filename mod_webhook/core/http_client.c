@@ -200,7 +200,7 @@ static size_t header_arrived(char *line, size_t size, size_t count, void *baton)
 {
     wh_http_get *get = baton;
     size_t len = size * count, name;
-    char *value, *copy;
+    const char *value, *end, *copy;
     apr_int64_t n;
 
     if (len > HEADERS_MAX - get->header_bytes) {
@@ -216,8 +216,10 @@ static size_t header_arrived(char *line, size_t size, size_t count, void *baton)
     }
     if ((value = memchr(line, ':', len)) == NULL) return len;
     name = (size_t)(value - line);
-    copy = apr_pstrmemdup(get->pool, value + 1, len - name - 1);
-    apr_collapse_spaces(copy, copy);
+    /* Only around the value: the blanks inside a date are part of it. */
+    for (value++, end = line + len; value < end && apr_isspace(*value); value++) {}
+    while (end > value && apr_isspace(end[-1])) end--;
+    copy = apr_pstrmemdup(get->pool, value, (apr_size_t)(end - value));
     if (name == 13 && strncasecmp(line, "cache-control", name) == 0) get->max_age = cache_age(copy, strlen(copy));
     else if (name == 3 && strncasecmp(line, "age", name) == 0) get->age = wh_parse_int(copy, strlen(copy), 0, 1000000000, &n) == APR_SUCCESS ? n : 0;
     else if (name == 11 && strncasecmp(line, "retry-after", name) == 0) {

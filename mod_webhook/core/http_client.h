@@ -53,7 +53,7 @@ typedef struct wh_http_get wh_http_get;
 
 /**
  * Whether this client would fetch a URL, by its text: https://HOST[:PORT][/PATH][?QUERY] of a small alphabet, on which no two parsers
- * differ: lower-case scheme, a host name of letters, digits, '-' and '.' or an address, no user, no fragment, no backslash, no escape in
+ * differ: lower-case scheme, a host name of letters, digits, '-', '_' and '.' or an address, no user, no fragment, no backslash, no escape in
  * the host. @param plain http:// is allowed too @return NULL or an error text (static) to be put behind the URL
  */
 const char *wh_http_url_check(const char *url, int plain);

@@ -9,6 +9,7 @@
 #ifndef WH_CORE_JSON_H
 #define WH_CORE_JSON_H
 
+#include <apr_hash.h>
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include "webhook_provider.h"
@@ -71,7 +72,10 @@ typedef struct wh_json_limits {
 /** What a request's body is held to: depth 64, 100,000 values and as many more for every further MiB, 10,000 members an object, names of
  *  1,024 bytes, nothing allowed. */
 extern const wh_json_limits wh_json_strict;
-/** Plain RFC 8259, for files of the operator: everything allowed, depth 1,024, no other bounds. */
+/** What a sender's JSON is held to where nobody asks for more than that it is some (a body that is passed on, JSON inside a string):
+ *  everything allowed, depth 1,024, and as many values as in a request's body. */
+extern const wh_json_limits wh_json_lenient;
+/** Plain RFC 8259, for files of the operator and our own texts: everything allowed, depth 1,024, no other bounds. */
 extern const wh_json_limits wh_json_plain;
 
 /**
@@ -89,11 +93,18 @@ typedef struct wh_json_once {
     wh_json *doc;       /* NULL: it is not JSON as wh_json_strict has it, see error */
     wh_json_error error;
 } wh_json_once;
+/** Whether a media type says JSON, parameters aside: any whose subtype is json or ends in +json (CloudEvents JSON format 1.0.2, section 3.1).
+ *  @param type value of a Content-Type header; NULL: no */
+int wh_json_is_type(const char *type);
+
 /** The document of `text`, parsed (wh_json_strict) unless `once` has it. @param p lives as long as `once`. @return NULL, and once->error */
 const wh_json *wh_json_get_once(wh_json_once *once, webhook_slice text, apr_pool_t *p);
 
 /** Hash of a member's name, seeded once per process at random (a forked child keeps its parent's seed). */
 apr_uint32_t wh_json_hash(const char *name, apr_size_t len);
+
+/** The same as an apr_hashfunc_t, for apr_hash_make_custom(): APR's own hash can be made to meet by whoever chooses the keys. */
+unsigned int wh_json_hash_key(const char *key, apr_ssize_t *len);
 
 /* All of these take a NULL value as an absent one. */
 wh_json_type wh_json_typeof(const wh_json_value *v); /* NULL value: WH_JSON_NULL */

@@ -22,6 +22,7 @@
 #define STACK_FIRST 8192 /* bytes of the stack that cost no allocation: enough for the usual webhook */
 
 const wh_json_limits wh_json_strict = { 64, 100000, 10000, 1024, 0 };
+const wh_json_limits wh_json_lenient = { 1024, 100000, UINT32_MAX, UINT32_MAX, WH_JSON_NULS | WH_JSON_DUPLICATES | WH_JSON_SURROGATES };
 const wh_json_limits wh_json_plain = { 1024, UINT32_MAX, UINT32_MAX, UINT32_MAX, WH_JSON_NULS | WH_JSON_DUPLICATES | WH_JSON_SURROGATES };
 
 /* An open container. The values it has so far lie behind its frame. */

@@ -10,6 +10,7 @@
 #include <openssl/rand.h>
 #include <pthread.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static wh_json_seed the_seed;
@@ -34,6 +35,20 @@ const wh_json_seed *wh_json_seed_get(void)
 apr_uint32_t wh_json_hash(const char *name, apr_size_t len)
 {
     return wh_json_hash_with(wh_json_seed_get(), name, len);
+}
+
+unsigned int wh_json_hash_key(const char *key, apr_ssize_t *len)
+{
+    if (*len == APR_HASH_KEY_STRING)
+        *len = (apr_ssize_t)strlen(key);
+    return wh_json_hash(key, (apr_size_t)*len);
+}
+
+int wh_json_is_type(const char *type)
+{
+    apr_size_t len = type ? strcspn(type, "; \t") : 0;
+
+    return len > 5 && (!strncasecmp(type + len - 5, "/json", 5) || !strncasecmp(type + len - 5, "+json", 5));
 }
 
 const wh_json *wh_json_get_once(wh_json_once *once, webhook_slice text, apr_pool_t *p)

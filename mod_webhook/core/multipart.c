@@ -19,6 +19,7 @@ static int next_param(const char **at, const char **name, const char **value, ap
 {
     const char *s = *at, *start;
     char *out;
+    apr_size_t len;
 
     while (*s == ' ' || *s == '\t') s++;
     if (*s == '\0') return 0;
@@ -30,7 +31,9 @@ static int next_param(const char **at, const char **name, const char **value, ap
     *name = apr_pstrmemdup(p, start, (apr_size_t)(s - start));
     s++;
     if (*s == '"') {
-        out = apr_palloc(p, strlen(s) + 1);
+        /* room for this value, not for the rest of the line: a line may have very many */
+        for (len = 1; s[len] && s[len] != '"'; len += s[len] == '\\' && s[len + 1] ? 2 : 1) {}
+        out = apr_palloc(p, len + 1);
         *value = out;
         for (s++; *s && *s != '"'; s++) {
             /* Browsers percent-encode quotes; RFC 7578 leaves backslash pairs to RFC 822 quoting. */
@@ -81,6 +84,15 @@ static apr_size_t find(webhook_slice hay, apr_size_t from, const char *needle, a
     return hay.len + 1;
 }
 
+/* Field content (RFC 9110 section 5.5): no control character but the tab, so no bare CR or LF, which some readers end a line at. */
+static int is_line(const char *text, apr_size_t len)
+{
+    apr_size_t i;
+
+    for (i = 0; i < len && (((unsigned char)text[i] >= 0x20 && text[i] != 0x7f) || text[i] == '\t'); i++) {}
+    return i == len;
+}
+
 /* Headers of one part from *at to the empty line. @return 0 when broken */
 static int part_headers(wh_multipart_part *part, webhook_slice body, apr_size_t *at, apr_pool_t *p)
 {
@@ -94,7 +106,7 @@ static int part_headers(wh_multipart_part *part, webhook_slice body, apr_size_t 
             *at += 2;
             return part->name != NULL;
         }
-        if (memchr(body.data + *at, '\0', end - *at)) return 0;
+        if (!is_line(body.data + *at, end - *at)) return 0;
         line = apr_pstrmemdup(p, body.data + *at, end - *at);
         *at = end + 2;
         colon = strchr(line, ':');
@@ -108,6 +120,7 @@ static int part_headers(wh_multipart_part *part, webhook_slice body, apr_size_t 
                     if (part->name) return 0;
                     part->name = value;
                 } else if (strcasecmp(name, "filename") == 0) {
+                    if (part->filename) return 0;
                     part->filename = value;
                 }
             }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * multipart.h: multipart/form-data (RFC 7578 over RFC 2046 section 5.1), for bodies that are already in memory. Parts are slices of the
- * body. Strict where receivers differ: CRLF line ends, one Content-Disposition per part, a closing delimiter, nothing but the
- * encodings 7bit, 8bit and binary.
+ * body. Strict where receivers differ: CRLF line ends and no other control characters in headers, one Content-Disposition per part with
+ * one name and at most one file name, a closing delimiter, nothing but the encodings 7bit, 8bit and binary.
  */
 #ifndef WH_CORE_MULTIPART_H
 #define WH_CORE_MULTIPART_H

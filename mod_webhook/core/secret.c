@@ -127,8 +127,9 @@ const char *wh_secret_read(webhook_slice *out, const char *path, const char **wa
         if (stamp) {
             stamp_from(stamp, &st);
         }
-        if (warning && (st.st_mode & S_IROTH)) {
-            *warning = apr_psprintf(p, "can be read by every user of this machine (mode %04o)", (unsigned)(st.st_mode & 07777));
+        if (warning && (st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))) {
+            *warning = apr_psprintf(p, "can be %s (mode %04o)", st.st_mode & S_IROTH ? "read by every user of this machine" : "changed by others than its owner",
+                                    (unsigned)(st.st_mode & 07777));
         }
     }
     OPENSSL_cleanse(room, sizeof(room));

@@ -21,7 +21,7 @@ typedef struct wh_secret_stamp {
 /**
  * Read a secret from a regular file: one trailing newline (LF or CRLF) is not part of it, other white space is. The bytes are in p and
  * are cleansed when p goes.
- * @param warning answer, NULL if none: permissions wider than 0640, outer white space. A sentence about the file, from p
+ * @param warning answer, NULL if none: others may read it or others than the owner change it, outer white space. A sentence about the file, from p
  * @param stamp answer, may be NULL
  * @return NULL, or an error text from p: missing, unreadable, not a regular file, too large, empty, white space only
  */

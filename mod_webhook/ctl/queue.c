@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +22,8 @@
 #include "core/json.h"
 #include "core/units.h"
 #include "store/sqlite.h"
+
+#define COUNTERS_MAX (64 * 1024 * 1024)
 
 static int store_error(wh_ctl *ctl, const webhook_result *res)
 {
@@ -152,14 +155,15 @@ static void print_text(const char *text)
     wh_ctl_print(shown, strlen(shown), 0);
 }
 
-static void print_row(wh_ctl *ctl, const webhook_row *row)
+/* @param p for a moment: there may be a million rows */
+static void print_row(const wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
 {
     char when[WH_RFC3339_LEN + 1];
     int i;
 
     if (ctl->json) {
         webhook_slice none = {NULL, 0};
-        puts(row_json(row, none, ctl->pool));
+        puts(row_json(row, none, p));
         return;
     }
     wh_format_time(when, row->delivery.received);
@@ -201,6 +205,7 @@ int wh_ctl_list(wh_ctl *ctl, int argc, const char *const *argv)
     apr_array_header_t *words, *rows;
     webhook_store *store;
     apr_int64_t wanted = 50, n;
+    char last[WH_ID_LEN + 1];
     apr_pool_t *page;
     int i;
 
@@ -222,22 +227,21 @@ int wh_ctl_list(wh_ctl *ctl, int argc, const char *const *argv)
         return WH_CTL_USAGE;
     }
     /* pages, so that a million rows need no million rows of memory */
-    for (n = 0; n < wanted; n += rows->nelts) {
-        apr_pool_create(&page, ctl->pool);
+    apr_pool_create(&page, ctl->pool);
+    for (n = 0; n < wanted; n += i) {
+        apr_pool_clear(page);
         q.limit = (int)(wanted - n < 500 ? wanted - n : 500);
         if (fetch(ctl, store, provider, &q, &rows, page)) {
             return WH_CTL_USAGE;
         }
         for (i = 0; i < rows->nelts; i++) {
-            print_row(ctl, APR_ARRAY_IDX(rows, i, const webhook_row *));
+            print_row(ctl, APR_ARRAY_IDX(rows, i, const webhook_row *), page);
         }
         if (rows->nelts < q.limit) {
             break;
         }
-        q.after_id = apr_pstrdup(ctl->pool, APR_ARRAY_IDX(rows, rows->nelts - 1, const webhook_row *)->delivery.id);
-        n += rows->nelts;
-        rows->nelts = 0;
-        apr_pool_destroy(page);
+        apr_cpystrn(last, APR_ARRAY_IDX(rows, rows->nelts - 1, const webhook_row *)->delivery.id, sizeof(last));
+        q.after_id = last;
     }
     return WH_CTL_OK;
 }
@@ -365,8 +369,13 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     }
     printf("  endpoint ");
     print_text(row->delivery.endpoint);
-    printf(" (%s%s%s%s)\n  received %s from ", row->delivery.scheme, row->delivery.verified ? ", verified" : ", not verified",
-           row->delivery.key_id ? ", key " : "", row->delivery.key_id ? row->delivery.key_id : "", when);
+    printf(" (");
+    print_text(row->delivery.scheme);
+    printf("%s%s", row->delivery.verified ? ", verified" : ", not verified", row->delivery.key_id ? ", key " : "");
+    if (row->delivery.key_id) {
+        print_text(row->delivery.key_id); /* of a key set, its server's */
+    }
+    printf(")\n  received %s from ", when);
     print_text(row->delivery.remote_addr);
     printf("\n  event ");
     print_text(row->delivery.event);
@@ -456,7 +465,7 @@ int wh_ctl_tail(wh_ctl *ctl, int argc, const char *const *argv)
     for (i = rows->nelts - 1; i >= 0; i--) {
         const webhook_row *row = APR_ARRAY_IDX(rows, i, const webhook_row *);
         if (n) {
-            print_row(ctl, row);
+            print_row(ctl, row, page);
         }
         apr_cpystrn(last, row->delivery.id, sizeof(last));
     }
@@ -474,7 +483,7 @@ int wh_ctl_tail(wh_ctl *ctl, int argc, const char *const *argv)
         }
         for (i = 0; i < rows->nelts; i++) {
             const webhook_row *row = APR_ARRAY_IDX(rows, i, const webhook_row *);
-            print_row(ctl, row);
+            print_row(ctl, row, page);
             apr_cpystrn(last, row->delivery.id, sizeof(last));
         }
         if (!rows->nelts) {
@@ -484,27 +493,31 @@ int wh_ctl_tail(wh_ctl *ctl, int argc, const char *const *argv)
     return WH_CTL_OK;
 }
 
-/* The server's counters, mapped read-only. @return NULL when there are none to be had */
-static wh_counters *map_counters(const char *path)
+/* The server's counters as they are now: a copy, because the server's children may write to the file while it is read here by root.
+ *  @return NULL when there are none to be had */
+static wh_counters *read_counters(const char *path, apr_pool_t *p)
 {
     wh_counters *c = NULL;
     struct stat st;
     void *mem;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
 
     if (fd < 0) {
         return NULL;
     }
-    if (fstat(fd, &st) == 0 && (size_t)st.st_size >= sizeof(*c)) {
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size >= sizeof(*c) && st.st_size <= COUNTERS_MAX) {
         mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
         if (mem != MAP_FAILED) {
-            c = mem;
-            if (c->magic != WH_COUNTERS_MAGIC || c->size != (uint32_t)st.st_size || c->refusal_count != WH_REFUSAL_COUNT) {
-                c = NULL;
-            }
+            c = apr_pmemdup(p, mem, (apr_size_t)st.st_size);
+            munmap(mem, (size_t)st.st_size);
         }
     }
     close(fd);
+    if (!c || c->magic != WH_COUNTERS_MAGIC || c->refusal_count != WH_REFUSAL_COUNT || c->size != (uint32_t)st.st_size || !c->endpoint_count
+        || !c->handler_count || c->endpoint_count > INT_MAX || c->handler_count > INT_MAX
+        || wh_counters_size((int)c->endpoint_count - 1, (int)c->handler_count - 1) != (apr_size_t)st.st_size) {
+        return NULL;
+    }
     return c;
 }
 
@@ -524,7 +537,7 @@ int wh_ctl_stats(wh_ctl *ctl, int argc, const char *const *argv)
         return WH_CTL_USAGE;
     }
     /* before the store: that may change who we are */
-    counters = ctl->store_text ? NULL : map_counters(wh_ctl_counters(ctl));
+    counters = ctl->store_text ? NULL : read_counters(wh_ctl_counters(ctl), ctl->pool);
     store = wh_ctl_store(ctl, &provider);
     if (!store) {
         return WH_CTL_USAGE;

@@ -72,7 +72,7 @@ static const char *member(const wh_json_value *object, const char *name, apr_poo
 
 static void print_text(const char *text)
 {
-    wh_ctl_print(text, strlen(text), 0);
+    wh_ctl_print(text ? text : "-", text ? strlen(text) : 1, 0);
 }
 
 /* "matches         WebhookDeliver deploy webhook_json('/ref') == 'x' (/etc/x.conf:12)", and below it what the expression saw */

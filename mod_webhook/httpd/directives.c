@@ -20,6 +20,7 @@
 #include "core/options.h"
 #include "core/units.h"
 #include "validate/media.h"
+#include "verify/verify.h"
 
 APLOG_USE_MODULE(webhook);
 
@@ -178,8 +179,9 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
     auth->counter = -1;
     auth->provider = ap_lookup_provider(WEBHOOK_VERIFIER_GROUP, argv[0], WEBHOOK_PROVIDER_VERSION);
     if (!auth->provider) {
-        return apr_psprintf(cmd->pool, WH_D_VERIFY ": scheme \"%s\" is unknown (allowed: %s)", argv[0],
-                            wh_conf_provider_names(WEBHOOK_VERIFIER_GROUP, cmd->temp_pool));
+        const char *meant = wh_verifier_near(argv[0], cmd->temp_pool);
+        return apr_psprintf(cmd->pool, WH_D_VERIFY ": scheme \"%s\" is unknown (%s%s%sallowed: %s)", argv[0], meant ? "near: " : "",
+                            meant ? meant : "", meant ? "; " : "", wh_conf_provider_names(WEBHOOK_VERIFIER_GROUP, cmd->temp_pool));
     }
     if ((err = wh_cmd_options(cmd, &auth->options, argc - 1, argv + 1)) != NULL) {
         return err;

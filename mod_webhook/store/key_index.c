@@ -13,6 +13,7 @@
 #define HEAD_BYTES 4096
 #define SLOTS_FIRST 1024
 #define MAP_MAX ((apr_size_t)1 << 30)
+#define STALE_MIN 256
 #define MAP_MIN ((apr_size_t)1 << 20)
 
 typedef struct head {
@@ -22,6 +23,8 @@ typedef struct head {
     int64_t last;        /* rows up to here are known */
     int64_t high;        /* the highest row ever added: row numbers are read back from their low 32 bits against it */
     uint64_t unfinished; /* somebody is moving slots */
+    uint64_t pending;    /* slots taken since the last rows were known */
+    uint64_t stale;      /* slots of transactions that were rolled back: their rows' numbers are given out again, so nothing tells them apart */
 } head;
 
 struct wh_key_index {
@@ -85,14 +88,20 @@ void wh_key_index_clear(wh_key_index *ix)
     memset(ix->slot, 0, h->slots * sizeof *ix->slot);
     h->used = 0;
     h->last = h->high = 0;
+    h->pending = h->stale = 0;
     h->unfinished = 0;
 }
 
 void wh_key_index_for(wh_key_index *ix, uint64_t file)
 {
-    if (ix->head->file != file || ix->head->unfinished)
+    head *h = ix->head;
+
+    h->stale += h->pending;
+    h->pending = 0;
+    /* Reading the list again costs what it is long, so it comes after as many adds; before it, hours of a full disk would fill the table. */
+    if (h->file != file || h->unfinished || (h->stale > STALE_MIN && h->stale > h->slots / 4))
         wh_key_index_clear(ix);
-    ix->head->file = file;
+    h->file = file;
 }
 
 int64_t wh_key_index_last(const wh_key_index *ix)
@@ -102,8 +111,10 @@ int64_t wh_key_index_last(const wh_key_index *ix)
 
 void wh_key_index_known(wh_key_index *ix, int64_t row)
 {
-    if (row > ix->head->last)
+    if (row > ix->head->last) {
         ix->head->last = row;
+        ix->head->pending = 0;
+    }
 }
 
 static uint32_t mark_of(uint64_t hash)
@@ -174,6 +185,7 @@ int wh_key_index_add(wh_key_index *ix, uint64_t hash, int64_t row, int64_t first
     if (h->used >= h->slots / 3 * 2)
         forgot = make_room(ix, first);
     put(ix, (uint64_t)mark_of(hash) << 32 | (uint32_t)row);
+    h->pending++;
     return forgot;
 }
 

@@ -27,7 +27,8 @@ wh_key_index *wh_key_index_create(apr_pool_t *p);
  */
 apr_status_t wh_key_index_map(wh_key_index *ix, apr_size_t max_keys);
 
-/** Forget everything if it was left unfinished or is about another file. @param file a number that tells files apart */
+/** A transaction begins: forget everything if the index was left unfinished, is about another file, or holds too much of transactions that were
+ *  begun and rows of which were never known. @param file a number that tells files apart */
 void wh_key_index_for(wh_key_index *ix, uint64_t file);
 void wh_key_index_clear(wh_key_index *ix);
 

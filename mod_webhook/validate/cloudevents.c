@@ -244,7 +244,7 @@ static void take_data(wh_cloudevent *ce, const wh_json *whole, const wh_json_val
 {
     const char *type = wh_cloudevent_get(ce, "datacontenttype");
 
-    if (v->type == WH_JSON_STRING && type && !wh_media_is_json(type)) {
+    if (v->type == WH_JSON_STRING && type && !wh_json_is_type(type)) {
         ce->data = wh_json_string(v);
         return;
     }

@@ -54,14 +54,9 @@ static int matches(const char *type, apr_size_t len, const char *pattern, apr_si
     return len == n && apr_cstr_casecmpn(type, pattern, n) == 0;
 }
 
-static int is_json(const char *type, apr_size_t len)
-{
-    return same(type, len, "application/json") || ends_with(type, len, "+json", 5);
-}
-
 static wh_payload_kind natural_kind(const char *type, apr_size_t len)
 {
-    if (is_json(type, len)) return WH_PAYLOAD_JSON;
+    if (wh_json_is_type(type)) return WH_PAYLOAD_JSON;
     if (same(type, len, "application/x-www-form-urlencoded")) return WH_PAYLOAD_FORM;
     if (same(type, len, MULTIPART)) return WH_PAYLOAD_MULTIPART;
     return WH_PAYLOAD_OPAQUE;
@@ -131,11 +126,6 @@ int wh_media_find(const char *const *list, const char *header, wh_payload_kind *
         return 1;
     }
     return 0;
-}
-
-int wh_media_is_json(const char *header)
-{
-    return header && is_json(header, type_len(header));
 }
 
 int wh_media_is(const char *header, const char *type)

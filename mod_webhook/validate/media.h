@@ -27,9 +27,6 @@ int wh_media_covers(const char *earlier, const char *word);
  */
 int wh_media_find(const char *const *list, const char *header, wh_payload_kind *kind);
 
-/** application/json or any type that ends in +json. */
-int wh_media_is_json(const char *header);
-
 /** Whether a Content-Type's charset, if it has one, is UTF-8. */
 int wh_media_is_utf8(const char *header);
 

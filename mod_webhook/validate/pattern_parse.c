@@ -8,6 +8,7 @@
 #include <apr_strings.h>
 
 #include "core/encoding.h"
+#include "core/json.h"
 #include "validate/pattern_parts.h"
 
 #define COST_MAX 1e12
@@ -277,7 +278,8 @@ static int count_groups(wh_pattern_parse *ps)
             ps->at += 3;
             name = group_name(ps, &len);
             if (!name) return fail(ps, at, "(?< is not followed by a name and >");
-            if (!ps->names) ps->names = apr_hash_make(ps->p);
+            /* "format": "regex" brings a sender here, with as many names as fit into a body */
+            if (!ps->names) ps->names = apr_hash_make_custom(ps->p, wh_json_hash_key);
             if (apr_hash_get(ps->names, name, (apr_ssize_t)len)) return fail(ps, at, "two groups have one name");
             apr_hash_set(ps->names, name, (apr_ssize_t)len, (const void *)(apr_uintptr_t)ps->groups);
             ps->at--;

@@ -49,7 +49,7 @@ static void read_form(wh_payload *out, const wh_payload_source *in, apr_pool_t *
                rv == APR_ENOSPC ? "the form has more than " APR_STRINGIFY(WH_FORM_MAX_PAIRS) " fields" : "a % in the form without two hexadecimal digits");
         return;
     }
-    names = apr_hash_make(p);
+    names = apr_hash_make_custom(p, wh_json_hash_key);
     for (i = 0; i < form->count; i++) {
         const wh_form_pair *pair = &form->pairs[i];
 
@@ -76,7 +76,7 @@ static void read_parts(wh_payload *out, const wh_payload_source *in, apr_pool_t 
                                                                     : "a boundary, a part's header or the closing delimiter is not as it must be");
         return;
     }
-    names = apr_hash_make(p);
+    names = apr_hash_make_custom(p, wh_json_hash_key);
     for (i = 0; i < parts->nelts; i++) {
         const wh_multipart_part *part = &APR_ARRAY_IDX(parts, i, wh_multipart_part), *other;
 

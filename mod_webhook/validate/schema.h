@@ -67,6 +67,7 @@ typedef struct wh_schema_error {
     const char *instance; /* JSON pointer in fragment form: "#", "#/a/0/b%20c" */
     const char *keyword;  /* "required", "type", …; of the schema `false` the keyword it stands under ("false" at the root) */
     const char *schema;   /* where in the schema: file or URI with the pointer to the keyword, "/etc/x.json#/properties/a/type" */
+    const void *at, *of;  /* the engine's own: value and node, of which the texts are made once it is clear which errors are told */
 } wh_schema_error;
 
 typedef struct wh_schema_result {

@@ -48,8 +48,10 @@ static int keyword_find(const wh_json_member *m)
 
     while (low <= high) {
         int mid = (low + high) / 2;
-        int order = strncmp(keyword_names[mid], m->name, m->name_len);
-        if (order == 0) order = keyword_names[mid][m->name_len] ? 1 : 0;
+        /* a name may hold a NUL: its length counts, and no more of the keyword is looked at than there is */
+        apr_size_t len = strlen(keyword_names[mid]);
+        int order = memcmp(keyword_names[mid], m->name, len < m->name_len ? len : m->name_len);
+        if (order == 0) order = len == m->name_len ? 0 : len < m->name_len ? -1 : 1;
         if (order == 0) return mid;
         if (order < 0) low = mid + 1;
         else high = mid - 1;

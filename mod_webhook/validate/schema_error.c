@@ -81,7 +81,6 @@ void *wh_schema_fail(wh_compiler *c, const wh_schema_doc *doc, const wh_json_val
 void wh_run_note(wh_run *c, const wh_node *n, const char *keyword, const wh_json_value *at)
 {
     wh_schema_error *e;
-    const char *place;
 
     if (c->refused) return;
     if (c->result->count == WH_SCHEMA_MAX_ERRORS) {
@@ -89,13 +88,24 @@ void wh_run_note(wh_run *c, const wh_node *n, const char *keyword, const wh_json
         c->quiet = 1;
         return;
     }
-    c->steps += 16; /* pointers have to be made */
     e = &c->result->errors[c->result->count++];
-    place = wh_schema_pointer(n->resource->doc->json, n->source, c->p);
-    e->instance = wh_schema_pointer(c->doc, at, c->p);
     e->keyword = keyword;
-    e->schema = n->refused ? apr_pstrcat(c->p, n->resource->doc->name, place, NULL)
-                           : apr_pstrcat(c->p, n->resource->doc->name, place, "/", keyword, NULL);
+    e->at = at;
+    e->of = n;
+}
+
+void wh_run_tell(wh_run *c)
+{
+    int i;
+
+    for (i = 0; i < c->result->count; i++) {
+        wh_schema_error *e = &c->result->errors[i];
+        const wh_node *n = e->of;
+        const char *place = wh_schema_pointer(n->resource->doc->json, n->source, c->p);
+        e->instance = wh_schema_pointer(c->doc, e->at, c->p);
+        e->schema = n->refused ? apr_pstrcat(c->p, n->resource->doc->name, place, NULL)
+                               : apr_pstrcat(c->p, n->resource->doc->name, place, "/", e->keyword, NULL);
+    }
 }
 
 int wh_run_refuse(wh_run *c, const char *reason, const wh_node *n, const char *keyword, const wh_json_value *at)

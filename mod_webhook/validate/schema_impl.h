@@ -241,7 +241,8 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
                                          apr_pool_t *p);
 
 /* schema_value.c */
-int wh_value_equal(const wh_json_value *a, const wh_json_value *b);
+/** *work grows by what it cost, in steps. */
+int wh_value_equal(const wh_json_value *a, const wh_json_value *b, apr_uint64_t *work);
 /** The same for equal values, unpredictable from outside. *work grows by what it cost. */
 apr_uint64_t wh_value_hash(const wh_json_value *v, apr_uint64_t *work);
 const wh_choices *wh_choices_make(const wh_json_value *values, apr_uint32_t count, apr_pool_t *p);

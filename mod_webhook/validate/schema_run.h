@@ -52,6 +52,9 @@ typedef struct wh_run {
 
 /** A failure of the value `at`, for the caller; over the cap the pass goes on quietly. */
 void wh_run_note(wh_run *c, const wh_node *n, const char *keyword, const wh_json_value *at);
+/** Places as text for the failures that are told. Of all that are noted on the way (of alternatives, very many) most are not, and a place
+ *  deep in a document may be long. */
+void wh_run_tell(wh_run *c);
 /** A bound was hit: nothing is visited any more. @return 0 */
 int wh_run_refuse(wh_run *c, const char *reason, const wh_node *n, const char *keyword, const wh_json_value *at);
 /** After no alternative was found and that was noted. */

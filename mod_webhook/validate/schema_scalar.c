@@ -45,7 +45,7 @@ static const char *content_failure(wh_run *c, const wh_string_rules *s, const wh
         if (wh_decode(WH_ENC_BASE64, WH_DECODE_TRAILING, v->u.text, v->size, room, max, &text.len)) return "contentEncoding";
         text.data = (const char *)room;
     }
-    if (!s->media_json || wh_json_parse(&inner, text, &wh_json_plain, wh_run_scratch(c), &err) == APR_SUCCESS) return NULL;
+    if (!s->media_json || wh_json_parse(&inner, text, &wh_json_lenient, wh_run_scratch(c), &err) == APR_SUCCESS) return NULL;
     return "contentMediaType";
 }
 

@@ -341,11 +341,14 @@ static int check_any(wh_run *c, const wh_node *n, const wh_json_value *v, wh_mar
     const wh_any_rules *a = n->any;
     apr_uint64_t work = 0;
     apr_uint32_t i;
-    int ok = 1;
+    int ok = 1, constant, listed;
 
-    if (a->constant && !wh_choices_have(a->constant, v, &work)) FAIL("const", v);
-    if (a->enumeration && !wh_choices_have(a->enumeration, v, &work)) FAIL("enum", v);
+    constant = !a->constant || wh_choices_have(a->constant, v, &work);
+    listed = !a->enumeration || wh_choices_have(a->enumeration, v, &work);
+    /* paid for also where it says no */
     if (!wh_run_spend(c, work)) return wh_run_refuse(c, "schema-budget", n, "enum", v);
+    if (!constant) FAIL("const", v);
+    if (!listed) FAIL("enum", v);
     if (a->plain) MUST(wh_run_visit(c, a->plain, v, m));
     if (a->ref) MUST(wh_run_visit(c, a->dynamic < 0 ? a->ref : dynamic_target(c, a), v, m));
     for (i = 0; i < a->all.count; i++) MUST(wh_run_visit(c, a->all.nodes[i], v, m));
@@ -473,6 +476,7 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
     valid = pass(&c, 1, limit);
     result->steps = c.steps;
     if (c.refused) {
+        wh_run_tell(&c);
         result->reason = c.refused;
         return result->verdict = WH_SCHEMA_REFUSED;
     }
@@ -482,6 +486,7 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
     pass(&c, 0, limit * 2);
     result->more |= c.refused != NULL;
     if (result->count == 0) wh_run_note(&c, schema->root, "schema", &doc->root);
+    wh_run_tell(&c);
     result->reason = "schema";
     return result->verdict = WH_SCHEMA_INVALID;
 }

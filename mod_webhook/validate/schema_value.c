@@ -18,22 +18,27 @@ static int number_equal(const wh_json_value *a, const wh_json_value *b)
     return wh_decimal_parse(&x, a->u.text, a->size) && wh_decimal_parse(&y, b->u.text, b->size) && wh_decimal_compare(&x, &y) == 0;
 }
 
-/* The member of that name; beginning at its own place, since equal objects mostly have one order. */
-static const wh_json_value *same_member(const wh_json_value *object, apr_uint32_t place, const wh_json_member *like)
+/* The member of that name; beginning at its own place, since equal objects mostly have one order. Where they have not, that is paid for. */
+static const wh_json_value *same_member(const wh_json_value *object, apr_uint32_t place, const wh_json_member *like, apr_uint64_t *work)
 {
     apr_uint32_t i, n = object->size;
 
     for (i = 0; i < n; i++, place++) {
         const wh_json_member *m = &object->u.members[place < n ? place : (place = 0)];
-        if (m->hash == like->hash && m->name_len == like->name_len && memcmp(m->name, like->name, m->name_len) == 0) return &m->value;
+        if (m->hash == like->hash && m->name_len == like->name_len && memcmp(m->name, like->name, m->name_len) == 0) {
+            *work += i / 16;
+            return &m->value;
+        }
     }
+    *work += n / 16;
     return NULL;
 }
 
-int wh_value_equal(const wh_json_value *a, const wh_json_value *b)
+int wh_value_equal(const wh_json_value *a, const wh_json_value *b, apr_uint64_t *work)
 {
     apr_uint32_t i;
 
+    *work += a->type == WH_JSON_ARRAY || a->type == WH_JSON_OBJECT ? a->size : a->size / 256;
     if (a->type != b->type) return 0;
     switch (a->type) {
     case WH_JSON_NUMBER: return number_equal(a, b);
@@ -41,14 +46,14 @@ int wh_value_equal(const wh_json_value *a, const wh_json_value *b)
     case WH_JSON_ARRAY:
         if (a->size != b->size) return 0;
         for (i = 0; i < a->size; i++) {
-            if (!wh_value_equal(&a->u.items[i], &b->u.items[i])) return 0;
+            if (!wh_value_equal(&a->u.items[i], &b->u.items[i], work)) return 0;
         }
         return 1;
     case WH_JSON_OBJECT:
         if (a->size != b->size) return 0;
         for (i = 0; i < a->size; i++) {
-            const wh_json_value *v = same_member(b, i, &a->u.members[i]);
-            if (!v || !wh_value_equal(&a->u.members[i].value, v)) return 0;
+            const wh_json_value *v = same_member(b, i, &a->u.members[i], work);
+            if (!v || !wh_value_equal(&a->u.members[i].value, v, work)) return 0;
         }
         return 1;
     default: return 1;
@@ -121,13 +126,13 @@ int wh_choices_have(const wh_choices *choices, const wh_json_value *v, apr_uint6
 
     if (!choices->mask) {
         for (i = 0; i < choices->count; i++) {
-            if (wh_value_equal(choices->list[i].value, v)) return 1;
+            if (wh_value_equal(choices->list[i].value, v, work)) return 1;
         }
         return 0;
     }
     h = wh_value_hash(v, work);
     for (i = (apr_uint32_t)h & choices->mask; choices->list[i].value; i = (i + 1) & choices->mask) {
-        if (choices->list[i].hash == h && wh_value_equal(choices->list[i].value, v)) return 1;
+        if (choices->list[i].hash == h && wh_value_equal(choices->list[i].value, v, work)) return 1;
     }
     return 0;
 }
@@ -137,10 +142,12 @@ int wh_values_unique(const wh_json_value *items, apr_uint32_t count, apr_uint64_
     wh_choice *table;
     apr_uint32_t i, j, mask;
 
-    if (count <= FEW) {
+    /* Containers are hashed however few they are: each pair might be alike up to its last member. */
+    for (i = 0; i < count && items[i].type != WH_JSON_ARRAY && items[i].type != WH_JSON_OBJECT; i++) ;
+    if (i == count && count <= FEW) {
         for (i = 1; i < count; i++) {
             for (j = 0; j < i; j++) {
-                if (wh_value_equal(&items[i], &items[j])) return 0;
+                if (wh_value_equal(&items[i], &items[j], work)) return 0;
             }
         }
         *work += count * count / 2;
@@ -151,7 +158,7 @@ int wh_values_unique(const wh_json_value *items, apr_uint32_t count, apr_uint64_
     for (i = 0; i < count; i++) {
         apr_uint64_t h = wh_value_hash(&items[i], work);
         for (j = (apr_uint32_t)h & mask; table[j].value; j = (j + 1) & mask) {
-            if (table[j].hash == h && wh_value_equal(table[j].value, &items[i])) return 0;
+            if (table[j].hash == h && wh_value_equal(table[j].value, &items[i], work)) return 0;
         }
         table[j].value = &items[i];
         table[j].hash = h;

@@ -49,7 +49,8 @@ int main(void)
     static const char pretty[] = "{\r\n  \"ref\": \"a \\\" b\\\\\",\t\"n\": 1.500,\n \"big\":12345678901234567890}\n";
     wh_ce_attribute a[WH_CE_ATTRIBUTES];
     webhook_delivery d;
-    char big[5000];
+    char big[5000], *many;
+    int i;
 
     apr_initialize();
     apr_pool_create(&pool, NULL);
@@ -63,6 +64,12 @@ int main(void)
     is_str(written(&d, "a\nb", 3), HEAD REST ",\"datacontenttype\":\"text/plain\",\"data\":\"a\\nb\"}", "text is a string");
     is_str(written(&d, "5", 1), HEAD REST ",\"datacontenttype\":\"text/plain\",\"data\":\"5\"}", "also when it looks like JSON");
     is_str(written(&d, "a\0b", 3), HEAD REST ",\"datacontenttype\":\"text/plain\",\"data_base64\":\"YQBi\"}", "but not with a NUL");
+    d.content_type = "text/json";
+    is_str(written(&d, "[1, 2]", 6), HEAD REST ",\"datacontenttype\":\"text/json\",\"data\":[1,2]}", "every subtype json is JSON");
+    many = apr_palloc(pool, 300001);
+    for (i = 0; i < 150000; i++) memcpy(many + 2 * i, i ? ",0" : "[0", 2);
+    many[300000] = ']';
+    ok(strstr(written(&d, many, 300001), "\"data_base64\":\"WzAs"), "JSON of more values than a body may have goes as bytes");
     d.content_type = NULL;
     is_str(written(&d, "\xff\xfe", 2), HEAD REST ",\"data_base64\":\"//4=\"}", "and not when it is no text");
     memset(big, 0xff, sizeof(big));

@@ -160,7 +160,8 @@ static void test_answers(void)
         { "", -1, 0 }, { "Cache-Control: max-age=600\r\n", 600, 0 }, { "cache-control: public, Max-Age=600, must-revalidate\r\nAge: 100\r\n", 500, 0 },
         { "Cache-Control: no-store\r\n", 0, 0 }, { "Cache-Control: max-age=600, no-cache\r\n", 0, 0 }, { "Cache-Control: max-age=-1\r\n", -1, 0 },
         { "Cache-Control: max-age=99999999999999\r\n", -1, 0 }, { "Cache-Control: s-max-age=5\r\n", -1, 0 }, { "Cache-Control: max-age=10\r\nAge: 20\r\n", 0, 0 },
-        { "Retry-After: 7\r\n", -1, 7 }, { "Retry-After: soon\r\n", -1, 0 } };
+        { "Retry-After: 7\r\n", -1, 7 },
+        { "Retry-After: \t Fri, 31 Dec 2100 23:59:59 GMT \r\n", -1, 315360000 }, { "Retry-After: soon\r\n", -1, 0 } };
     wh_http_conf *slow = conf_of(allow, NULL, 1);
     outcome o;
     size_t i;

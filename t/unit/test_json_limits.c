@@ -3,6 +3,7 @@
  * What a hostile document may cost the JSON reader, and that nothing it reads is changed: limits to the byte, nesting on a small stack,
  * memory of the shapes that amplify most, and both twins of every scan.
  */
+#include "memory.h"
 #include "tap.h"
 
 #include <apr_general.h>
@@ -219,39 +220,6 @@ static void test_depth(void)
 }
 
 /* ---- memory ---- */
-
-/* Bytes of data this process has mapped. */
-static apr_size_t mapped(void)
-{
-    FILE *f = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
-
-    if (!f || fscanf(f, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
-        abort();
-    fclose(f);
-    return pages * (apr_size_t)sysconf(_SC_PAGESIZE);
-}
-
-/* Bytes in use since `before`: APR takes its blocks from malloc() or from the system, as it was built. */
-typedef struct usage {
-    apr_size_t heap, mapped;
-} usage;
-
-static usage in_use(void)
-{
-    struct mallinfo2 m = mallinfo2();
-    usage u = { m.uordblks + m.hblkhd, mapped() };
-
-    return u;
-}
-
-static apr_size_t used_since(usage before)
-{
-    usage now = in_use();
-    apr_size_t heap = now.heap > before.heap ? now.heap - before.heap : 0, more = now.mapped > before.mapped ? now.mapped - before.mapped : 0;
-
-    return heap > more ? heap : more;
-}
 
 /* Whether a process that may not take more than `more` bytes of data can parse this. */
 static int parses_within(webhook_slice text, apr_size_t more, const char *reason)

@@ -18,6 +18,15 @@ static webhook_slice slice(const char *text)
     return s;
 }
 
+/* A sender chooses the names of a form's fields: none may be known to meet in a table of names. */
+static void test_names(void)
+{
+    apr_ssize_t two = 2, whole = APR_HASH_KEY_STRING;
+
+    ok(wh_json_hash_key("Ez", &two) != wh_json_hash_key("FY", &two), "names that meet in APR's own hash do not in ours");
+    ok(wh_json_hash_key("abc", &whole) == wh_json_hash("abc", 3) && whole == 3, "a name without its length");
+}
+
 /* ---- media types ---- */
 
 static void test_media(void)
@@ -30,6 +39,7 @@ static void test_media(void)
         { { "application/json", "+json" }, "+json", -1 },
         { { "application/json", "+json" }, "text/plain", -1 },
         { { "*/*+xml" }, "image/svg+xml", WH_PAYLOAD_OPAQUE },
+        { { "text/*" }, "Text/JSON; charset=utf-8", WH_PAYLOAD_JSON },
         { { "text/*" }, "text/plain", WH_PAYLOAD_OPAQUE },
         { { "text/*" }, "text/", -1 },
         { { "text/*" }, "texts/plain", -1 },
@@ -234,7 +244,7 @@ static wh_payload binary(const char *type, const char *const *headers, const cha
     apr_table_setn(t, "ce-source", "/s");
     apr_table_setn(t, "ce-type", "t.x");
     for (; headers && *headers; headers += 2) apr_table_addn(t, headers[0], headers[1]);
-    in.kind = type && wh_media_is_json(type) ? WH_PAYLOAD_JSON : WH_PAYLOAD_OPAQUE;
+    in.kind = type && wh_json_is_type(type) ? WH_PAYLOAD_JSON : WH_PAYLOAD_OPAQUE;
     in.content_type = type;
     in.headers = t;
     in.content = slice(body);
@@ -407,6 +417,7 @@ int main(void)
     test_media();
     test_kinds();
     test_multipart();
+    test_names();
     test_structured();
     test_batch();
     test_binary();

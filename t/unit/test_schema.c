@@ -3,6 +3,7 @@
  * What the official suite does not ask: errors of schemas and their places, files and maps, errors of documents and their places, bounds,
  * drafts and options. What keywords mean is the suite's matter (test_schema_suite.c).
  */
+#include "memory.h"
 #include "tap.h"
 
 #include <pthread.h>
@@ -274,6 +275,8 @@ static void test_options(void)
     wh_schema_opts draft7 = {.draft = WH_SCHEMA_DRAFT_07}, formats = {.format_assert = 1};
     wh_schema_opts content = {.draft = WH_SCHEMA_DRAFT_07, .content_assert = 1};
     const char *items = "{\"items\":[{\"type\":\"null\"}]}";
+    char *many;
+    int i;
     const char *media = "{\"contentEncoding\":\"base64\",\"contentMediaType\":\"application/json\"}";
     const wh_schema *schema;
 
@@ -292,6 +295,12 @@ static void test_options(void)
     ok(judged(compiled(media, &content), "\"e30=\"").verdict == WH_SCHEMA_VALID, "... or holds: {} in base64");
     is_str(judged(compiled(media, &content), "\"e30\"").errors[0].keyword, "contentEncoding", "... or not: no base64");
     is_str(judged(compiled(media, &content), "\"ew==\"").errors[0].keyword, "contentMediaType", "... or not: no JSON in it");
+    many = apr_palloc(pool, 300004);
+    for (i = 0; i < 150000; i++) memcpy(many + 2 + 2 * i, "0,", 2);
+    memcpy(many, "\"[", 2);
+    memcpy(many + 300001, "]\"", 3);
+    is_str(judged(compiled("{\"contentMediaType\":\"application/json\"}", &content), many).errors[0].keyword, "contentMediaType",
+           "... or not: more values in it than a body may have");
 }
 
 static void test_values(void)
@@ -309,6 +318,76 @@ static void test_values(void)
     ok(judged(unique, "[1,2,3,4,5,6,7,8,9,10,11,\"1\",true,[1],{\"a\":1},{\"a\":2}]").verdict == WH_SCHEMA_VALID, "many that differ");
     ok(judged(unique, "[1,2,3,4,5,6,7,8,9,10,11,{\"a\":1,\"b\":[0]},{\"b\":[0.0],\"a\":1}]").verdict == WH_SCHEMA_INVALID, "many, two alike");
     ok(judged(compiled("{\"minLength\":2,\"maxLength\":2}", NULL), "\"\\ud83d\\ude00\\u00e9\"").verdict == WH_SCHEMA_VALID, "length in characters");
+    /* a name goes on behind a NUL: it is none of the keywords, and nothing behind the keyword's own text is looked at */
+    ok(judged(compiled("{\"type\\u0000\":\"null\",\"not\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\\u0000\":true}", NULL), "1").verdict
+       == WH_SCHEMA_VALID, "a keyword and a NUL is no keyword");
+}
+
+/* ---- what a sender makes of a schema costs is paid for, in steps and in memory ---- */
+
+/* {"0":0,"1":0,...} with the members in an order of its own, `last` as the value of the last name */
+static void put_object(wh_buf *b, int members, int order, int last)
+{
+    wh_buf_adds(b, "{");
+    for (int i = 0; i < members; i++) {
+        int name = (i * order) % members;
+        wh_buf_addf(b, "%s\"%d\":%d", i ? "," : "", name, name == members - 1 ? last : 0);
+    }
+    wh_buf_adds(b, "}");
+}
+
+static void test_work(void)
+{
+    const wh_schema *unique = compiled("{\"uniqueItems\":true}", NULL);
+    wh_schema_result r;
+    wh_buf doc, schema;
+
+    wh_buf_init(&doc, pool, 1 << 20);
+    wh_buf_adds(&doc, "[");
+    for (int i = 0; i < 8; i++) {
+        wh_buf_adds(&doc, i ? "," : "");
+        put_object(&doc, 4099, 1 + 512 * i, i);
+    }
+    wh_buf_adds(&doc, "]");
+    r = judged(unique, doc.data);
+    ok(r.verdict == WH_SCHEMA_VALID && r.steps > 8 * 4099 && r.steps < 16 * 4099, "few large values are compared by their hashes, at the price of those: %d steps",
+       (int)r.steps);
+    wh_buf_init(&doc, pool, 1 << 20);
+    put_object(&doc, 4099, 2048, 7);
+    wh_buf_init(&schema, pool, 1 << 20);
+    wh_buf_adds(&schema, "{\"const\":");
+    put_object(&schema, 4099, 1, 8);
+    wh_buf_adds(&schema, "}");
+    r = judged(compiled(schema.data, NULL), doc.data);
+    ok(r.verdict != WH_SCHEMA_VALID && r.steps > 100000, "looking for members that stand elsewhere is paid for: %d steps", (int)r.steps);
+}
+
+/* Places deep in a document have long names: of all the failures of all the alternatives, only what is told may cost that. */
+static void test_memory(void)
+{
+    wh_schema_result r;
+    wh_buf schema, doc;
+    wh_json_error err;
+    apr_pool_t *own;
+    usage before;
+    wh_json *json;
+    int i;
+
+    wh_buf_init(&schema, pool, 8192);
+    wh_buf_adds(&schema, "{\"additionalProperties\":{\"$ref\":\"#\"},\"items\":{\"anyOf\":[");
+    for (i = 0; i < 200; i++) wh_buf_addf(&schema, "%s{\"maximum\":0}", i ? "," : "");
+    wh_buf_adds(&schema, "]}}");
+    wh_buf_init(&doc, pool, 65536);
+    for (i = 0; i < 60; i++) wh_buf_addf(&doc, "{\"%01000d\":", i);
+    wh_buf_adds(&doc, "[1,1,1,1,1,1,1,1,1,1]");
+    for (i = 0; i < 60; i++) wh_buf_adds(&doc, "}");
+    ok(wh_json_parse(&json, slice(doc.data), NULL, pool, &err) == APR_SUCCESS, "a deep document with long names");
+    apr_pool_create(&own, NULL);
+    before = in_use();
+    wh_schema_validate(compiled(schema.data, NULL), json, &r, own);
+    ok(r.verdict == WH_SCHEMA_INVALID && r.count == WH_SCHEMA_MAX_ERRORS && strlen(r.errors[9].instance) > 60000, "its failures");
+    ok(used_since(before) < 16 * 1024 * 1024, "... take %d KiB", (int)((used_since(before)) / 1024));
+    apr_pool_destroy(own);
 }
 
 int main(void)
@@ -327,6 +406,10 @@ int main(void)
     test_files();
     test_options();
     test_values();
+    test_work();
+    test_memory();
     for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) remove(apr_pstrcat(pool, folder, files[i], NULL));
+    apr_pool_destroy(pool);
+    apr_terminate();
     return tap_done();
 }

@@ -198,5 +198,7 @@ int main(void)
     }
     if (!found) skip_all("no copy of the suite: neither libtest-json-schema-acceptance-perl nor $JSON_SCHEMA_SUITE");
     for (i = 0; known[i].what; i++) ok(hit[i] || !ran[i], "still a miss: %s (%s)", known[i].what, known[i].why);
+    apr_pool_destroy(pool);
+    apr_terminate();
     return tap_done();
 }

@@ -2,6 +2,7 @@
 /* Forms and multipart bodies: what is taken, what is refused, and that parts are exactly the bytes between the delimiters. */
 #include "core/form.h"
 #include "core/multipart.h"
+#include "memory.h"
 #include "verify_fixture.h"
 
 static apr_pool_t *p;
@@ -68,6 +69,10 @@ static void test_multipart(void)
         { TYPE, "--XyZ\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\n1\r\n--XyZ--", "two names" },
         { TYPE, "--XyZ\nContent-Disposition: form-data; name=a\n\n1\n--XyZ--", "bare line feeds" },
         { TYPE, "--XyZ\r\nContent-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64\r\n\r\nMQ==\r\n--XyZ--", "base64" },
+        { TYPE, "--XyZ\r\nContent-Disposition: form-data; name=a; filename=b; filename=c\r\n\r\n1\r\n--XyZ--", "two file names" },
+        { TYPE, "--XyZ\r\nContent-Disposition: form-data; name=\"a\nb\"\r\n\r\n1\r\n--XyZ--", "a line feed in a name" },
+        { TYPE, "--XyZ\r\nContent-Disposition: form-data; name=a\r\nX: b\rContent-Type: c\r\n\r\n1\r\n--XyZ--", "a bare carriage return" },
+        { TYPE, "--XyZ\r\nContent-Disposition: form-data; name=\"a\x1b[2J\"\r\n\r\n1\r\n--XyZ--", "an escape sequence" },
         { TYPE, "--XyZ\r\nContent-Disposition: form-data;\r\n name=a\r\n\r\n1\r\n--XyZ--", "a folded header" },
         { TYPE, "--XyZjunk\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n--XyZ--", "text behind the delimiter" } };
     apr_array_header_t *parts;
@@ -98,12 +103,32 @@ static void test_multipart(void)
     ok(split(TYPE, b.data) == NULL, "too many parts");
 }
 
+/* Very many quoted parameters: what they are kept in is as long as they are, not as the rest of the line is. */
+static void test_memory(void)
+{
+    usage before;
+    wh_buf b;
+    int i, k;
+
+    wh_buf_init(&b, p, 1 << 18);
+    for (i = 0; i < 20; i++) {
+        wh_buf_adds(&b, "--XyZ\r\nContent-Disposition: form-data; name=a");
+        for (k = 0; k < 1600; k++) wh_buf_adds(&b, ";a=\"\"");
+        wh_buf_adds(&b, "\r\n\r\n\r\n");
+    }
+    wh_buf_adds(&b, "--XyZ--");
+    before = in_use();
+    ok(split(TYPE, b.data) != NULL, "%d KiB of parameters", (int)(b.len / 1024));
+    ok(used_since(before) < 20 * b.len, "take %d KiB", (int)((used_since(before)) / 1024));
+}
+
 int main(void)
 {
     apr_initialize();
     apr_pool_create(&p, NULL);
     test_form();
     test_multipart();
+    test_memory();
     apr_pool_destroy(p);
     return tap_done();
 }

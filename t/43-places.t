@@ -38,6 +38,12 @@ ScriptAlias "/include" "@DIR@/out/include.cgi"
     WebhookGate On
     WebhookValidate json schema=@DIR@/schema.json
 </Location>
+<Location "/text">
+    WebhookUse e
+    WebhookGate On
+    WebhookContentTypes text/x-json=opaque application/json
+    WebhookValidate json
+</Location>
 <Location "/include">
     WebhookUse e
     WebhookGate On
@@ -135,6 +141,8 @@ my $long = '{"a":"' . 'x' x 200 . '"}';
 is at('/wide/valid/x', $body)->status, 200, 'valid in the second place';
 is reason(at('/wide/valid/x', '{}')), 'schema-invalid', 'not valid there';
 is at('/wide', '{}')->status, 200, 'which the first does not ask';
+is reason(at('/wide/text/x', $body, type => 'text/x-json')), 'json-invalid', 'a type that is JSON in the first place and not in the second';
+is at('/wide/text/x', $body)->status, 200, 'and one that is in both';
 like at('/include', $body)->body, qr/^\[[^\[]*\]\[an error/, 'a sub-request: into a place with the same settings; not into one that wants validation, which nobody did';
 
 # ---- sub-requests look on ----

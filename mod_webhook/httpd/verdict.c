@@ -106,6 +106,13 @@ wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf)
     return wq;
 }
 
+/* Read for another place, where the same bytes mean something else. */
+static void forget_payload(wh_req *wq)
+{
+    wq->payload = NULL;
+    wq->validated = NULL;
+}
+
 wh_req *wh_req_get(request_rec *r)
 {
     const wh_dir_conf *conf;
@@ -126,7 +133,7 @@ wh_req *wh_req_get(request_rec *r)
             }
             /* Same endpoint, other section (DirectoryIndex, a rewrite): the verdict holds, the settings are those in force here. */
             if (wq->conf->decode != conf->decode || wq->conf->payload_field != conf->payload_field) {
-                wq->payload = NULL;
+                forget_payload(wq);
                 wq->decoded = 0;
             }
             wq->conf = conf;
@@ -183,7 +190,7 @@ static int screen_type(wh_req *wq)
         return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\"", header));
     }
     if (wq->kind != kind) {
-        wq->payload = NULL; /* read for another place, where this type meant something else */
+        forget_payload(wq);
     }
     /* JSON is UTF-8 (RFC 8259): a charset that says otherwise is a body nobody here would read as its sender means it. */
     if (wq->kind == WH_PAYLOAD_JSON && !wh_media_is_utf8(header)) {

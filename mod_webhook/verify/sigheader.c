@@ -98,7 +98,7 @@ static int next_item(webhook_slice s, apr_size_t *at, char sep, int spaces, cons
     const char *end;
 
     if (*at > s.len) return 0;
-    if (spaces) {
+    if (spaces && *at > 0) {
         while (*at < s.len && (s.data[*at] == ' ' || s.data[*at] == '\t')) (*at)++;
     }
     *item = s.data + *at;

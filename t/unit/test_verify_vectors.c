@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every recorded request through the engine: those on which the senders' own SDKs and their documentation agree (portable*.json), those
- * made from the documentation for the other presets (made.json), and the handshakes with their exact replies. Every preset must occur.
+ * made from the documentation for the other presets (made.json), keys written in parts (keys.json), and the handshakes with their exact
+ * replies. Every preset must occur.
  */
 #include <apr_hash.h>
 
@@ -127,6 +128,7 @@ int main(void)
     run_file("portable.json", p);
     run_file("portable-docref.json", p);
     run_file("made.json", p);
+    run_file("keys.json", p);
     run_handshakes(p);
     for (i = 0; (provider = wh_verifier_builtins(i)) != NULL; i++) {
         wh_verifier_describe(provider, &info);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes made.json: one good and some bad requests for every preset that has no recorded ones, straight from each sender's description,
-with nothing of the module's code. Run by hand when a row is added: python3 made.py > made.json"""
+with nothing of the module's code. Run by hand when a row is added: python3 made.py > made.json, python3 made.py keys > keys.json"""
 import base64, hashlib, hmac, json, sys, urllib.parse
 
 NOW = 1796000000
@@ -109,17 +109,6 @@ for note, value in (("comma-behind", good + ","), ("comma-before", "," + good), 
 rec("mollie", "empty-line", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": ["", good]}, BODY, "reject")
 rec("mollie", "folded", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": bad + ", " + good}, BODY, "accept")
 
-# keys in parts, by the names their senders have for them
-for name, header, key in (("line", "X-Line-Signature", {"channel_secret": "the secret"}),
-                          ("quickbooks", "intuit-signature", {"verifier_token": "the secret"}),
-                          ("xero", "x-xero-signature", {"webhookKey": "the secret", "note": "of the trial account"})):
-    h = {"Content-Type": "application/json", header: b64(mac("the secret", BODY).digest())}
-    rec(name, "valid-key-object", key, h, BODY, "accept")
-    rec(name, "key-object-other", {k: "another" for k in key}, h, BODY, "reject")
-h = {"Content-Type": "application/json", "X-Pusher-Key": "k1", "X-Pusher-Signature": mac("the secret", BODY).hexdigest()}
-rec("pusher", "valid-key-object", {"key": "k1", "secret": "the secret"}, h, BODY, "accept")
-rec("pusher", "key-of-another", [{"key": "k2", "secret": "the secret"}, {"id": "k1", "secret": "another"}], h, BODY, "reject")
-
 pairs("calendly", "Calendly-Webhook-Signature", "t", "v1")
 pairs("elevenlabs", "ElevenLabs-Signature", "t", "v0", old=1900)
 pairs("mux", "Mux-Signature", "t", "v1")
@@ -138,13 +127,26 @@ keys = {"primary": "first key", "secondary": "second key"}
 rec("box", "valid-one-key", "first key", dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "accept")
 rec("box", "valid", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
 rec("box", "valid-secondary", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("x"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
+rec("box", "slots-swapped", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("second key"), "BOX-SIGNATURE-SECONDARY": sig("first key")}), BODY, "reject")
+rec("box", "version-2", keys, dict(box, **{"BOX-SIGNATURE-VERSION": "2", "BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "reject")
+rec("box", "body-tampered", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY + b" ", "reject")
+
+# keys.json: keys in parts, by the names their senders have for them; for the tool alone, a configuration has its own
+made, out = out, []
+for name, header, key in (("line", "X-Line-Signature", {"channel_secret": "the secret"}),
+                          ("quickbooks", "intuit-signature", {"verifier_token": "the secret"}),
+                          ("xero", "x-xero-signature", {"webhookKey": "the secret", "note": "of the trial account"})):
+    h = {"Content-Type": "application/json", header: b64(mac("the secret", BODY).digest())}
+    rec(name, "valid-key-object", key, h, BODY, "accept")
+    rec(name, "key-object-other", {k: "another" for k in key}, h, BODY, "reject")
+h = {"Content-Type": "application/json", "X-Pusher-Key": "k1", "X-Pusher-Signature": mac("the secret", BODY).hexdigest()}
+rec("pusher", "valid-key-object", {"key": "k1", "secret": "the secret"}, h, BODY, "accept")
+rec("pusher", "key-of-another", [{"key": "k2", "secret": "the secret"}, {"id": "k1", "secret": "another"}], h, BODY, "reject")
 rec("box", "valid-key-names", {"primary_key": "first key", "secondaryKey": "second key"},
     dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("x"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
 rec("box", "key-names-swapped", {"primary_key": "second key", "secondary_key": "first key"},
     dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "reject")
-rec("box", "slots-swapped", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("second key"), "BOX-SIGNATURE-SECONDARY": sig("first key")}), BODY, "reject")
-rec("box", "version-2", keys, dict(box, **{"BOX-SIGNATURE-VERSION": "2", "BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "reject")
-rec("box", "body-tampered", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY + b" ", "reject")
+keys, out = out, made
 
 # URL in the message
 u = URL % "square"
@@ -386,4 +388,6 @@ rec("zoho-desk", "expired", zoho, desk(rs256(dict(claims, exp=NOW - 1))), events
 rec("zoho-desk", "unknown-kid", zoho, desk(rs256(claims, "r2")), events, "reject")
 rec("zoho-desk", "hs256-with-public-key", zoho, desk(jwt(claims, key=rpem, head={"kid": "r1"})), events, "reject")
 
+if sys.argv[1:] == ["keys"]:
+    out = keys
 print("[\n" + ",\n".join(json.dumps(r, separators=(",", ":"), ensure_ascii=False) for r in out) + "\n]")

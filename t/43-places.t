@@ -38,6 +38,12 @@ ScriptAlias "/include" "@DIR@/out/include.cgi"
     WebhookGate On
     WebhookValidate json schema=@DIR@/schema.json
 </Location>
+<Location "/text">
+    WebhookUse e
+    WebhookGate On
+    WebhookContentTypes text/x-json=opaque application/json
+    WebhookValidate json
+</Location>
 <Location "/include">
     WebhookUse e
     WebhookGate On
@@ -54,6 +60,20 @@ ScriptAlias "/include" "@DIR@/out/include.cgi"
 </Location>
 <Location "/kept/other">
     WebhookRoute first
+</Location>
+<Location "/copies">
+    WebhookVerify slack
+    WebhookSecret file:@DIR@/secret
+    WebhookName   copies
+    WebhookGate   On
+    RewriteEngine On
+    RewriteCond "%{REQUEST_URI}" "^/copies/here"
+    RewriteRule ".*" "/copies/kept" [PT]
+</Location>
+<Location "/copies/kept">
+    WebhookGate   Off
+    SetHandler    webhook
+    WebhookDuplicates reject
 </Location>
 <Location "/look">
     WebhookUse e
@@ -121,6 +141,8 @@ my $long = '{"a":"' . 'x' x 200 . '"}';
 is at('/wide/valid/x', $body)->status, 200, 'valid in the second place';
 is reason(at('/wide/valid/x', '{}')), 'schema-invalid', 'not valid there';
 is at('/wide', '{}')->status, 200, 'which the first does not ask';
+is reason(at('/wide/text/x', $body, type => 'text/x-json')), 'json-invalid', 'a type that is JSON in the first place and not in the second';
+is at('/wide/text/x', $body)->status, 200, 'and one that is in both';
 like at('/include', $body)->body, qr/^\[[^\[]*\]\[an error/, 'a sub-request: into a place with the same settings; not into one that wants validation, which nobody did';
 
 # ---- sub-requests look on ----
@@ -132,6 +154,13 @@ like at('/include', $body)->body, qr/^\[[^\[]*\]\[an error/, 'a sub-request: int
     my @headers = @{ github_headers($secret, $body) };
     my ($first, $second) = map { $srv->post('/kept', $body, headers => \@headers) } 1, 2;
     is $second->body, $first->body, 'and duplicates are looked for as that place says';
+}
+
+# ---- copies ----
+{
+    my $now = time;
+    my @headers = ('Content-Type' => 'application/json', 'X-Slack-Request-Timestamp' => $now, 'X-Slack-Signature' => 'v0=' . hmac_hex($secret, "v0:$now:$body"));
+    is_deeply [map { $srv->post('/copies/here', $body, headers => \@headers)->status } 1, 2], [200, 409], 'verified by a gate, which looks for no copies; found where it is kept';
 }
 
 # ---- what belongs together ----

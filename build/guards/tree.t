@@ -48,6 +48,10 @@ for my $file (grep { -e } 'README.md', files(qr/\.md$/, 'mod_webhook/manual')) {
     }
 }
 my ($ci) = slurp('.ci/run') =~ /^(make .*)$/m;
+for my $page (files(qr/\.(?:md|1)$/, 'mod_webhook/manual')) {
+    seen('pages');
+    bad('README.md does not lead to %s', $page) if $readme !~ /^\* \[[^\]]+\]\(\Q$page\E\)/m;
+}
 bad('.ci/run runs "%s", README.md does not', $ci // 'nothing') if !$ci || index($readme, $ci) < 0;
-verdict('commands in README.md and the manual', commands => 2);
+verdict('commands in README.md and the manual', commands => 2, pages => 10);
 done_testing;

@@ -230,21 +230,61 @@ static void count_stored(const wh_req *wq, const webhook_accept *item)
     }
 }
 
+/* What the store made of it. @return OK when there is a delivery, a new one or the first, to be acknowledged */
+static int settle(wh_req *wq, request_rec *r, const webhook_accept *item)
+{
+    switch (item->outcome) {
+    case WEBHOOK_ACCEPT_STORED:
+        count_stored(wq, item);
+        if (item->kept_as) {
+            apr_table_setn(r->headers_out, "Webhook-Outcome", item->kept_as);
+        }
+        return OK;
+    case WEBHOOK_ACCEPT_REQUEUED:
+        WH_COUNT(wq->count, duplicates, 1);
+        return OK;
+    case WEBHOOK_ACCEPT_DUPLICATE:
+        WH_COUNT(wq->count, duplicates, 1);
+        if (wq->conf->duplicates == WH_DUPLICATES_REJECT) {
+            return wh_refuse(wq, WH_REFUSAL_REPLAYED, apr_pstrcat(r->pool, "first seen as ", item->first_id, NULL));
+        }
+        return OK;
+    case WEBHOOK_ACCEPT_PENDING:
+    case WEBHOOK_ACCEPT_FAILED:
+    default:
+        return wh_refuse_result(wq, &item->result);
+    }
+}
+
+static void log_accepted(const wh_req *wq, request_rec *r, const webhook_accept *item)
+{
+    wh_delivery_log log = wh_conf_global(r->server)->log;
+
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                  "WH0304: accepted endpoint=%s id=%s outcome=%s event=%s sender-id=%s bytes=%" APR_OFF_T_FMT " jobs=%d%s%s%s%s", wq->auth->name,
+                  item->first_id, outcome_names[item->outcome], wq->verdict.event ? wq->verdict.event : "-",
+                  wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->body.len, item->handler_count,
+                  item->kept_as ? " kept as " : "", item->kept_as ? item->kept_as : "", item->why ? ": " : "", item->why ? item->why : "");
+    if (log.fd < 0) {
+        return;
+    }
+    log.credentials = wq->auth->traits->credentials;
+    log.unenforced = wq->unenforced ? wq->reason : NULL;
+    log.invalid = wq->invalid;
+    wh_dlog_accepted(&log, item->delivery, item->outcome, item->first_id, item->handlers, item->handler_count, item->kept_as, item->why,
+                     wh_conf_answer_status(wq->conf), r->pool);
+}
+
 int wh_accept(wh_req *wq, request_rec *r)
 {
     const wh_global *g = wh_conf_global(r->server);
     unsigned char digest[32];
     webhook_delivery d = {0};
     webhook_accept item = {0};
-    const webhook_slice *shapes;
     wh_routing to = {0};
     int rc;
 
     if ((rc = wh_route_choose(wq, r, &to)) != OK) {
-        return rc;
-    }
-    shapes = wh_templates_freeze(wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
-    if ((rc = wh_req_payload_check(wq)) != OK) {
         return rc;
     }
     if (!group && !(g->store_none && wq->conf->gate == 1 && to.handlers->nelts == 0)) {
@@ -259,7 +299,7 @@ int wh_accept(wh_req *wq, request_rec *r)
     item.delivery = &d;
     item.handler_count = to.handlers->nelts;
     item.handlers = (const char *const *)to.handlers->elts;
-    item.shapes = shapes;
+    item.shapes = to.shapes;
     item.kept_as = to.kept_as;
     item.why = to.why;
     item.dedupe_window = wh_conf_window(wq->conf);
@@ -271,41 +311,9 @@ int wh_accept(wh_req *wq, request_rec *r)
         item.outcome = WEBHOOK_ACCEPT_STORED;
         apr_cpystrn(item.first_id, wq->id, sizeof(item.first_id));
     }
-
-    switch (item.outcome) {
-    case WEBHOOK_ACCEPT_STORED:
-        count_stored(wq, &item);
-        if (to.kept_as) {
-            apr_table_setn(r->headers_out, "Webhook-Outcome", to.kept_as);
-        }
-        break;
-    case WEBHOOK_ACCEPT_REQUEUED:
-        WH_COUNT(wq->count, duplicates, 1);
-        break;
-    case WEBHOOK_ACCEPT_DUPLICATE:
-        WH_COUNT(wq->count, duplicates, 1);
-        if (wq->conf->duplicates == WH_DUPLICATES_REJECT) {
-            return wh_refuse(wq, WH_REFUSAL_REPLAYED, apr_pstrcat(r->pool, "first seen as ", item.first_id, NULL));
-        }
-        break;
-    case WEBHOOK_ACCEPT_PENDING:
-    case WEBHOOK_ACCEPT_FAILED:
-    default:
-        return wh_refuse_result(wq, &item.result);
+    if ((rc = settle(wq, r, &item)) != OK) {
+        return rc;
     }
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
-                  "WH0304: accepted endpoint=%s id=%s outcome=%s event=%s sender-id=%s bytes=%" APR_OFF_T_FMT " jobs=%d%s%s%s%s", wq->auth->name,
-                  item.first_id, outcome_names[item.outcome], wq->verdict.event ? wq->verdict.event : "-",
-                  wq->verdict.sender_id ? wq->verdict.sender_id : "-", wq->body.len, item.handler_count,
-                  to.kept_as ? " kept as " : "", to.kept_as ? to.kept_as : "", to.why ? ": " : "", to.why ? to.why : "");
-    if (g->log.fd >= 0) {
-        wh_delivery_log log = g->log;
-
-        log.credentials = wq->auth->traits->credentials;
-        log.unenforced = wq->unenforced ? wq->reason : NULL;
-        log.invalid = wq->invalid;
-        wh_dlog_accepted(&log, &d, item.outcome, item.first_id, item.handlers, item.handler_count, item.kept_as,
-                         item.why, wh_conf_answer_status(wq->conf), r->pool);
-    }
+    log_accepted(wq, r, &item);
     return answer(wq, r, item.first_id);
 }

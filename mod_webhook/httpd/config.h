@@ -291,6 +291,8 @@ int wh_check_say_notes(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, s
 /* ---- dump.c ---- */
 /** test_config hook: -D DUMP_WEBHOOK prints the effective configuration as JSON without secrets; the format is described in dump.c. */
 void wh_dump_config(apr_pool_t *pconf, server_rec *s);
+/** The members of a rule, into an object that is open. */
+void wh_dump_rule(struct wh_buf *b, const wh_rule *rule);
 
 /* ---- rehearse.c ---- */
 /** test_config hook: -D WEBHOOK_ROUTE tries the rules of an endpoint on a request that is read from standard input; the formats are

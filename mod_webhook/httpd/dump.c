@@ -198,6 +198,17 @@ static void put_secrets(wh_buf *b, const wh_auth *auth)
     wh_buf_adds(b, "]");
 }
 
+void wh_dump_rule(wh_buf *b, const wh_rule *rule)
+{
+    wh_json_put_member(b, "handler", rule->handler);
+    wh_json_put_member(b, "expr", rule->expr_text);
+    if (rule->otherwise) {
+        wh_json_put_member_bool(b, "default", 1);
+    }
+    wh_json_put_member(b, "file", rule->file);
+    wh_json_put_member_int(b, "line", rule->line);
+}
+
 static void put_rules(wh_buf *b, const char *name, const apr_array_header_t *rules)
 {
     int i;
@@ -208,13 +219,7 @@ static void put_rules(wh_buf *b, const char *name, const apr_array_header_t *rul
         const wh_rule *rule = APR_ARRAY_IDX(rules, i, wh_rule *);
         comma(b);
         wh_buf_adds(b, "{");
-        wh_json_put_member(b, "handler", rule->handler);
-        wh_json_put_member(b, "expr", rule->expr_text);
-        if (rule->otherwise) {
-            wh_json_put_member_bool(b, "default", 1);
-        }
-        wh_json_put_member(b, "file", rule->file);
-        wh_json_put_member_int(b, "line", rule->line);
+        wh_dump_rule(b, rule);
         wh_buf_adds(b, "}");
     }
     wh_buf_adds(b, "]");
@@ -260,7 +265,7 @@ static void put_payload(wh_buf *b, const wh_dir_conf *c)
 /*
  * {"name":"github","path":"/hooks/github","section":"Location","server":"www.example.org","virtual":true,"urls":[...],"file":"...","line":3,
  *  "scheme":"github","options":[...],"secrets":[{"id":"1","spec":"file:/..."}],"gate":false,"enforce":true,
- *  "require_tls":false,
+ *  "require_tls":false,"tls_proxies":["192.0.2.1"],
  *  "drops":[{"expr":"...","file":"...","line":4}],"rules":[{"handler":"...","expr":"...","default":true,"file":"...","line":5}],"route":"all",
  *  "methods":["POST"],"content_types":[...],"payload_field":"payload",
  *  "decode":{"codings":["gzip"],"hmac":"wire","limit":1048576,"ratio":100},"validate":["json schema=push.json event=push"],

@@ -247,13 +247,7 @@ static void report(void *baton, const wh_rule *rule, wh_rule_result result, cons
 
     wh_buf_adds(b, k->rules++ ? ",{" : "{");
     wh_json_put_member(b, "directive", rule->handler ? WH_D_DELIVER : WH_D_DROP);
-    wh_json_put_member(b, "handler", rule->handler);
-    wh_json_put_member(b, "expr", rule->expr_text);
-    if (rule->otherwise) {
-        wh_json_put_member_bool(b, "default", 1);
-    }
-    wh_json_put_member(b, "file", rule->file);
-    wh_json_put_member_int(b, "line", rule->line);
+    wh_dump_rule(b, rule);
     wh_json_put_member(b, "result", words[result]);
     wh_json_put_member(b, "error", err);
     put_texts(b, "seen", k->wq->seen);
@@ -320,11 +314,6 @@ static const char *rehearse(rehearsal *k, wh_global *g)
         to.baton = k;
         k->wq->seen->nelts = 0; /* what WebhookValidate's choice of a schema may have asked is no rule's */
         rc = wh_route_choose(k->wq, r, &to);
-    }
-    if (rc == OK && to.handlers) {
-        /* their values are of no interest; that one of them cannot be read from the payload is */
-        wh_templates_freeze(k->wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
-        rc = wh_req_payload_check(k->wq);
     }
     wh_buf_adds(&k->out, "]");
     put_outcome(k, rc, handshake, &to);

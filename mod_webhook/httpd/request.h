@@ -165,20 +165,21 @@ void wh_hook_insert_error_filter(request_rec *r);
 int wh_hook_note_auth_failure(request_rec *r, const char *auth_type);
 void wh_refuse_register(apr_pool_t *p); /* the filter behind it */
 
-/* route.c: which handlers a verified request goes to */
+/* route.c: which handlers a verified request goes to, and with which values */
 typedef enum wh_rule_result { WH_RULE_MATCHED, WH_RULE_NO_MATCH, WH_RULE_FAILED, WH_RULE_UNUSED } wh_rule_result;
 /** What became of one rule, as it is decided; err: why it failed. */
 typedef void wh_route_report(void *baton, const wh_rule *rule, wh_rule_result result, const char *err);
 typedef struct wh_routing {
     apr_array_header_t *handlers; /* const char *: names, each once, in the order of the rules */
     apr_array_header_t *rules;    /* const wh_rule *: the rule that chose the handler of the same index */
+    const webhook_slice *shapes;  /* of wh_templates_freeze(), by the index of their handlers */
     const char *kept_as;          /* without handlers: "unrouted" or "dropped", else NULL */
     const char *why;              /* without handlers: one sentence, with the rule that dropped it; else NULL. Lives with r->pool */
     wh_route_report *report;      /* in: told of each rule; may be NULL */
     void *baton;
 } wh_routing;
-/** Evaluate the rules of wq->conf for a verified request. Zero `to` before, but for report and baton.
- *  @return OK, or a refusal: no delivery may be lost to an expression that could not be evaluated */
+/** Evaluate the rules of wq->conf for a verified request, then the templates of the handlers. Zero `to` before, but for report and baton.
+ *  @return OK, or a refusal: no delivery may be lost to an expression that could not be evaluated, or to a payload that is not what it says */
 int wh_route_choose(wh_req *wq, request_rec *r, wh_routing *to);
 
 /* accept.c: store, answer */

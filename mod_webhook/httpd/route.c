@@ -6,6 +6,8 @@
  *   2. WebhookDeliver               every match, or the first one (WebhookRoute)
  *   3. WebhookDeliver ... default   when none of those matched
  *
+ * What the chosen handlers' templates need of the request is read here too (template.c).
+ *
  * When nothing is left the delivery is kept as unrouted. A rule that cannot be evaluated refuses the request: what it would have said is
  * not known, and the sender will come again.
  */
@@ -120,7 +122,7 @@ static int deliver(wh_req *wq, request_rec *r, wh_routing *to, int otherwise, in
 
 int wh_route_choose(wh_req *wq, request_rec *r, wh_routing *to)
 {
-    int n = wq->conf->rules ? wq->conf->rules->nelts : 1, dropped;
+    int n = wq->conf->rules ? wq->conf->rules->nelts : 1, dropped, rc;
 
     to->handlers = apr_array_make(r->pool, n, sizeof(const char *));
     to->rules = apr_array_make(r->pool, n, sizeof(const wh_rule *));
@@ -132,6 +134,10 @@ int wh_route_choose(wh_req *wq, request_rec *r, wh_routing *to)
         to->kept_as = "unrouted";
         to->why = wq->conf->rules ? "no rule matched" : "no " WH_D_DELIVER " here";
     }
-    /* A rule asked for the payload and it is broken: what the rule said then counts for nothing. */
+    /* A rule asked for the payload and it is broken: what the rule said then counts for nothing. The same goes for templates. */
+    if ((rc = wh_req_payload_check(wq)) != OK) {
+        return rc;
+    }
+    to->shapes = wh_templates_freeze(wq, r, (const char *const *)to->handlers->elts, to->handlers->nelts);
     return wh_req_payload_check(wq);
 }

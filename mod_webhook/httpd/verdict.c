@@ -106,6 +106,13 @@ wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf)
     return wq;
 }
 
+/* Read for another place, where the same bytes mean something else. */
+static void forget_payload(wh_req *wq)
+{
+    wq->payload = NULL;
+    wq->validated = NULL;
+}
+
 wh_req *wh_req_get(request_rec *r)
 {
     const wh_dir_conf *conf;
@@ -126,7 +133,7 @@ wh_req *wh_req_get(request_rec *r)
             }
             /* Same endpoint, other section (DirectoryIndex, a rewrite): the verdict holds, the settings are those in force here. */
             if (wq->conf->decode != conf->decode || wq->conf->payload_field != conf->payload_field) {
-                wq->payload = NULL;
+                forget_payload(wq);
                 wq->decoded = 0;
             }
             wq->conf = conf;
@@ -183,7 +190,7 @@ static int screen_type(wh_req *wq)
         return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\"", header));
     }
     if (wq->kind != kind) {
-        wq->payload = NULL; /* read for another place, where this type meant something else */
+        forget_payload(wq);
     }
     /* JSON is UTF-8 (RFC 8259): a charset that says otherwise is a body nobody here would read as its sender means it. */
     if (wq->kind == WH_PAYLOAD_JSON && !wh_media_is_utf8(header)) {
@@ -318,6 +325,48 @@ static void let_pass(wh_req *wq)
                   wq->id, wq->reason, wq->status, wq->detail ? " " : "", wq->detail ? wq->detail : "");
 }
 
+/* What tells copies apart costs a digest: only where copies are looked for. */
+static int wants_moment(const wh_req *wq)
+{
+    return wq->conf->gate != 1 && wq->conf->duplicates != WH_DUPLICATES_OFF;
+}
+
+/* The verifier's verdict over what was received. @return the secrets it had */
+static const webhook_secrets *ask_verifier(wh_req *wq)
+{
+    const wh_auth *auth = wq->auth;
+    const webhook_secrets *secrets = wh_secrets_now(auth, wq->now, wq->r->pool);
+
+    wq->request.report_only = !wh_conf_enforces(wq->conf);
+    wq->request.want_moment = wants_moment(wq);
+    memset(&wq->verdict, 0, sizeof(wq->verdict));
+    if (auth->traits->needs_secret && (!secrets || secrets->count == 0)) {
+        wq->verdict.status = HTTP_SERVICE_UNAVAILABLE;
+        wq->verdict.reason = wh_refusal_table[WH_REFUSAL_SECRET_UNAVAILABLE].code;
+        wq->verdict.detail = "no secret of this endpoint is valid now";
+    }
+    else {
+        auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, wq->r->pool);
+    }
+    return secrets;
+}
+
+/* The verdict was given at another place of the endpoint: what this one asks beyond that. */
+static int hold_to_place(wh_req *wq)
+{
+    if (wq->unenforced && wh_conf_enforces(wq->conf)) {
+        wq->unenforced = 0;
+        return wh_refuse_verdict(wq, &wq->verdict);
+    }
+    if (wq->state == WH_ACCEPTED && !wq->unenforced && wants_moment(wq) && !wq->request.want_moment) {
+        ask_verifier(wq); /* that place looked for no copies */
+        if (wq->verdict.status != HTTP_OK) {
+            return wh_refuse_verdict(wq, &wq->verdict);
+        }
+    }
+    return wh_req_validate(wq);
+}
+
 int wh_req_verify(wh_req *wq)
 {
     const wh_auth *auth = wq->auth;
@@ -329,11 +378,7 @@ int wh_req_verify(wh_req *wq)
         return rc;
     }
     if (wq->state != WH_UNDECIDED) {
-        if (wq->unenforced && wh_conf_enforces(wq->conf)) {
-            wq->unenforced = 0;
-            return wh_refuse_verdict(wq, &wq->verdict);
-        }
-        return wh_req_validate(wq);
+        return hold_to_place(wq);
     }
     if (wq->body_taken) {
         return wh_refuse(wq, WH_REFUSAL_NOT_VERIFIED, "the body was already read for another endpoint");
@@ -344,18 +389,7 @@ int wh_req_verify(wh_req *wq)
     if ((rc = wh_req_signed_body(wq, &wq->request.body)) != OK) {
         return rc;
     }
-    wq->request.report_only = !wh_conf_enforces(wq->conf);
-    wq->request.want_moment = wq->conf->gate != 1 && wq->conf->duplicates != WH_DUPLICATES_OFF;
-    secrets = wh_secrets_now(auth, wq->now, r->pool);
-    memset(&wq->verdict, 0, sizeof(wq->verdict));
-    if (auth->traits->needs_secret && (!secrets || secrets->count == 0)) {
-        wq->verdict.status = HTTP_SERVICE_UNAVAILABLE;
-        wq->verdict.reason = wh_refusal_table[WH_REFUSAL_SECRET_UNAVAILABLE].code;
-        wq->verdict.detail = "no secret of this endpoint is valid now";
-    }
-    else {
-        auth->provider->verify(auth->verifier, secrets, &wq->request, &wq->verdict, r->pool);
-    }
+    secrets = ask_verifier(wq);
     /* Whatever the verdict: some handshakes are unsigned, and some bring the secret. */
     handshake = auth->provider->handshake
                 && auth->provider->handshake(auth->verifier, secrets, &wq->request, &wq->verdict, &wq->reply, r->pool);

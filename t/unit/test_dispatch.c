@@ -398,6 +398,27 @@ static void outcomes(void)
     scene_end(&s);
 }
 
+/* Accepted by a clock that was set back since. */
+static void clock_set_back(void)
+{
+    const apr_time_t ahead = apr_time_now() + SECONDS(365 * 86400);
+    scene s = scene_begin();
+    fx_item *i = fx_small(s.pool, NULL, "h", NULL, ahead);
+    apr_time_t before = apr_time_now();
+    const webhook_job_row *j;
+
+    s.def.retry.cap = SECONDS(7200);
+    i->d.event = "done";
+    fx_accept(s.spec, s.store, i, ahead);
+    deliver(&s, "done", 'a');
+    fake.leave_after = 1;
+    dispatch(&s);
+    j = job_of(&s, i->id);
+    is_str(j->state, "queued", "set back: it waits");
+    ok(j->due >= before + SECONDS(7200) && j->due <= apr_time_now() + SECONDS(7200), "as long as a retry of its handler can, and no longer");
+    scene_end(&s);
+}
+
 static void lost_bodies(void)
 {
     scene s = scene_begin();
@@ -775,6 +796,7 @@ int main(void)
     wh_log_set(log_sink, NULL, WH_LOG_DEBUG);
     all_done();
     outcomes();
+    clock_set_back();
     lost_bodies();
     store_away();
     fenced();

@@ -165,14 +165,6 @@ static int tell(wh_ctl *ctl, webhook_slice text)
     return strcmp(outcome, "delivered") ? WH_CTL_NO : WH_CTL_OK;
 }
 
-/* Path and query of a URL. */
-static const char *uri_of(const char *url)
-{
-    const char *host = strstr(url, "://"), *slash = host ? strchr(host + 3, '/') : NULL;
-
-    return *url == '/' ? url : slash ? slash : "/";
-}
-
 int wh_ctl_route(wh_ctl *ctl, int argc, const char *const *argv)
 {
     const char *endpoint = NULL, *conf = NULL, *event = NULL, *id = NULL, *method = NULL, *url = NULL, *err;
@@ -212,7 +204,7 @@ int wh_ctl_route(wh_ctl *ctl, int argc, const char *const *argv)
     wh_json_put_member(&head, "event", event);
     wh_json_put_member(&head, "sender_id", id);
     wh_json_put_member(&head, "method", method);
-    wh_json_put_member(&head, "uri", url ? uri_of(url) : NULL);
+    wh_json_put_member(&head, "uri", url ? wh_ctl_uri(url) : NULL);
     if (put_headers(ctl, &head, headers)) {
         return WH_CTL_USAGE;
     }

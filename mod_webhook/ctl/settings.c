@@ -63,6 +63,13 @@ void wh_ctl_print(const char *text, apr_size_t len, int lines)
     }
 }
 
+const char *wh_ctl_uri(const char *url)
+{
+    const char *host = strstr(url, "://"), *slash = host ? strchr(host + 3, '/') : NULL;
+
+    return *url == '/' ? url : slash ? slash : "/";
+}
+
 static const char *slurp(webhook_slice *out, apr_file_t *f, apr_size_t max, apr_pool_t *p)
 {
     wh_buf b;

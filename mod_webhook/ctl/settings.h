@@ -75,6 +75,9 @@ const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id
 /** Whole file, or standard input for "-". @return error text */
 const char *wh_ctl_read(webhook_slice *out, const char *path, apr_pool_t *p);
 
+/** Path and query of a URL, or of what is a path already; "/" where there is none. Points into `url`. */
+const char *wh_ctl_uri(const char *url);
+
 /** Print text from the network or the store for a terminal: control bytes, C1 controls, bytes that are no UTF-8 and characters that
  *  change the direction of text become \xNN; newline and tab stay when `lines`. */
 void wh_ctl_print(const char *text, apr_size_t len, int lines);

@@ -51,6 +51,16 @@ is $nowhere->{rc}, 2, 'send: unknown endpoint is exit 2';
 like $nowhere->{err}, qr/nowhere/, 'send: says which';
 is ctl('send', 'github', '--event', 'ping', '--id', 'guid-2', $srv->path('push.json'), '--json')->{rc}, 0, 'send --json';
 
+# ---- a server's program that has very much to say before its answer ----
+spew(my $talker = $srv->path('talker'), <<'EOF', 0755);
+#!/usr/bin/perl
+print STDERR 'x' x 1023, "\n" for 1 .. 1024;
+print qq({"endpoints":[{"name":"spoken","scheme":"github","urls":[]}]}\n);
+EOF
+my ($rc, $out, $err) = run_command('timeout', 20, build_file('webhookctl'), '--httpd', $talker, 'endpoints');
+is $rc, 0, 'a megabyte of warnings does not stop it';
+like $out, qr/^spoken +github/m, 'and its answer is read';
+
 # ---- endpoints, list, show ----
 like ctl('endpoints')->{out}, qr{^github +github +http://\S+/hook$}m, 'endpoints';
 my @rows = $srv->ctl_json('list');

@@ -6,13 +6,9 @@
 #include "ctl/arguments.h"
 
 #include <apr_file_info.h>
-#include <apr_portable.h>
 #include <apr_strings.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/json.h"
 
@@ -40,27 +36,23 @@ static int put_headers(wh_ctl *ctl, wh_buf *b, const apr_array_header_t *words)
     return 0;
 }
 
-/*
- * The question as a file in memory: it has no name that others could open, leaves nothing on a disk, and the server's program may read it
- * when it likes.
- */
+/* The question as a file, which the server's program may read when it likes. */
 static const char *make_input(apr_file_t **file, const wh_buf *head, const webhook_slice *body, apr_pool_t *p)
 {
-    apr_os_file_t fd = memfd_create("webhook-route", MFD_CLOEXEC);
+    const char *err = wh_ctl_memory_file(file, p);
+    apr_off_t start = 0;
+    apr_status_t rv;
     char why[200];
-    apr_status_t rv = errno;
 
-    if (fd >= 0) {
-        rv = apr_os_file_put(file, &fd, APR_FOPEN_READ | APR_FOPEN_WRITE, p);
-        if (rv == APR_SUCCESS) {
-            rv = apr_file_write_full(*file, head->data, head->len, NULL);
-        }
-        if (rv == APR_SUCCESS && body->len) {
-            rv = apr_file_write_full(*file, body->data, body->len, NULL);
-        }
-        if (rv == APR_SUCCESS && lseek(fd, 0, SEEK_SET) != 0) {
-            rv = errno;
-        }
+    if (err) {
+        return err;
+    }
+    rv = apr_file_write_full(*file, head->data, head->len, NULL);
+    if (rv == APR_SUCCESS && body->len) {
+        rv = apr_file_write_full(*file, body->data, body->len, NULL);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_seek(*file, APR_SET, &start);
     }
     return rv == APR_SUCCESS ? NULL : apr_psprintf(p, "no room for the request: %s", apr_strerror(rv, why, sizeof(why)));
 }

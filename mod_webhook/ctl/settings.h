@@ -32,7 +32,7 @@ typedef struct wh_ctl {
 typedef struct wh_ctl_endpoint {
     const char *name;
     const char *scheme;
-    apr_array_header_t *options;      /* webhook_option * ... as webhook_option elements */
+    apr_array_header_t *options;      /* webhook_option */
     apr_array_header_t *urls;         /* const char * */
     apr_array_header_t *secret_ids;   /* const char * */
     apr_array_header_t *secret_specs; /* const char *: "file:/path", "env:NAME", "inline", "exec:..." */
@@ -52,7 +52,10 @@ struct wh_json *wh_ctl_dump(wh_ctl *ctl);
  */
 const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define, apr_file_t *input);
 
-/** Open the store, having become its owner when root. @param write the caller changes something (the tool still waits for the lock either way)
+/** A file without a name that others could open; it leaves nothing on a disk. Lives in p. @return error text */
+const char *wh_ctl_memory_file(apr_file_t **file, apr_pool_t *p);
+
+/** Open the store, having become its owner when root. @param provider answer
  *  @return NULL after an error was printed */
 webhook_store *wh_ctl_store(wh_ctl *ctl, const webhook_store_provider **provider);
 

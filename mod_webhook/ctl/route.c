@@ -62,11 +62,6 @@ static const char *member(const wh_json_value *object, const char *name, apr_poo
     return wh_json_text(wh_json_get(object, name), p);
 }
 
-static void print_text(const char *text)
-{
-    wh_ctl_print(text ? text : "-", text ? strlen(text) : 1, 0);
-}
-
 /* "matches         WebhookDeliver deploy webhook_json('/ref') == 'x' (/etc/x.conf:12)", and below it what the expression saw */
 static void print_rule(const wh_json_value *rule, apr_pool_t *p)
 {
@@ -77,23 +72,23 @@ static void print_rule(const wh_json_value *rule, apr_pool_t *p)
     printf("%-14s  %s", member(rule, "result", p), member(rule, "directive", p));
     if (handler) {
         putchar(' ');
-        print_text(handler);
+        wh_ctl_say(handler);
     }
     if (expr || wh_json_get(rule, "default")) {
         putchar(' ');
-        print_text(expr ? expr : "default");
+        wh_ctl_say(expr ? expr : "default");
     }
     printf(" (");
-    print_text(member(rule, "file", p));
+    wh_ctl_say(member(rule, "file", p));
     printf(":%s)\n", member(rule, "line", p));
     for (i = 0; i < wh_json_size(seen); i++) {
         printf("                  ");
-        print_text(wh_json_text(wh_json_at(seen, i), p));
+        wh_ctl_say(wh_json_text(wh_json_at(seen, i), p));
         putchar('\n');
     }
     if (error) {
         printf("                  error: ");
-        print_text(error);
+        wh_ctl_say(error);
         putchar('\n');
     }
 }
@@ -104,17 +99,17 @@ static void print_outcome(const wh_json_value *answer, apr_pool_t *p)
     const wh_json_value *handlers = wh_json_get(answer, "handlers");
     apr_size_t i;
 
-    print_text(member(answer, "outcome", p));
+    wh_ctl_say(member(answer, "outcome", p));
     if (reason) {
         printf(" %s %s", member(answer, "status", p), reason);
     }
     for (i = 0; i < wh_json_size(handlers); i++) {
         printf("%s", i ? ", " : " to ");
-        print_text(wh_json_text(wh_json_at(handlers, i), p));
+        wh_ctl_say(wh_json_text(wh_json_at(handlers, i), p));
     }
     if (why) {
         printf(": ");
-        print_text(why);
+        wh_ctl_say(why);
     }
     putchar('\n');
 }

@@ -66,6 +66,16 @@ void wh_ctl_print(const char *text, apr_size_t len, int lines)
     }
 }
 
+void wh_ctl_say(const char *text)
+{
+    wh_ctl_print(text ? text : "-", text ? strlen(text) : 1, 0);
+}
+
+int wh_ctl_store_error(const wh_ctl *ctl, const webhook_result *res)
+{
+    return wh_ctl_error(ctl, "%s: %s", res->reason ? res->reason : "store-failed", res->detail ? res->detail : "the store cannot be used");
+}
+
 const char *wh_ctl_uri(const char *url)
 {
     const char *host = strstr(url, "://"), *slash = host ? strchr(host + 3, '/') : NULL;

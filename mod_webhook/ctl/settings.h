@@ -85,10 +85,17 @@ const char *wh_ctl_uri(const char *url);
  *  change the direction of text become \xNN; newline and tab stay when `lines`. */
 void wh_ctl_print(const char *text, apr_size_t len, int lines);
 
+/** The same for a text on one line; NULL is "-". */
+void wh_ctl_say(const char *text);
+
+/** Print what the store said. @return WH_CTL_USAGE */
+int wh_ctl_store_error(const wh_ctl *ctl, const webhook_result *res);
+
 /* Commands. argv[0] is the command's name. @return exit code */
 typedef int wh_ctl_command(wh_ctl *ctl, int argc, const char *const *argv);
 wh_ctl_command wh_ctl_send, wh_ctl_verify, wh_ctl_sign, wh_ctl_schemes;                              /* requests.c */
-wh_ctl_command wh_ctl_list, wh_ctl_show, wh_ctl_replay, wh_ctl_tail, wh_ctl_stats, wh_ctl_check; /* queue.c */
+wh_ctl_command wh_ctl_list, wh_ctl_show, wh_ctl_replay, wh_ctl_tail;                             /* queue.c */
+wh_ctl_command wh_ctl_stats, wh_ctl_check;                                                       /* stats.c */
 wh_ctl_command wh_ctl_route;                                                                     /* route.c */
 wh_ctl_command wh_ctl_validate;                                                                  /* validate.c */
 

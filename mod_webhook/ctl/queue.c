@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * queue.c: commands about deliveries in the store: list, show, replay, tail. Everything shown came from a network: it is escaped for
- * the terminal, and headers that carry secrets are masked.
+ * the terminal, and headers that carry secrets are masked; with --json it is the envelope, whole, as handlers get it.
  */
 #include "ctl/arguments.h"
 

@@ -241,6 +241,8 @@ typedef struct webhook_lease_want {
     const char *handler;
     int max;                        /**< free slots, > 0 */
     apr_interval_time_t lease_time; /**< longer than any attempt of this handler may run */
+    apr_interval_time_t wait_max;   /**< no job of this handler waits longer: a due time further ahead was written before the clock was set
+                                         back, and becomes now + wait_max; 0: not looked at */
 } webhook_lease_want;
 
 /** A job on lease. Lives in the pool given to lease(). */

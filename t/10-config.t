@@ -111,6 +111,7 @@ bad 'an unknown scheme', "<Location /h>\nWebhookVerify gihub\n</Location>", 2, '
 bad 'an unknown option of a scheme', "<Location /h>\nWebhookVerify hmac heder=X\n</Location>", 2, '"heder" is unknown', 'allowed: ';
 bad 'a word that is no option', "<Location /h>\nWebhookVerify hmac X-Sig\n</Location>", 2, '"X-Sig" is not an option';
 bad 'two schemes', section('WebhookVerify github'), 4, 'given twice', qr/first at .*:\d+/;
+bad 'the scheme that was meant', "<Location /h>\nWebhookVerify twilio\n</Location>", 2, qr/"twilio" is unknown \(near: twilio-form, twilio-json; allowed: /;
 bad 'no scheme', "<Location /h>\nWebhookVerify\n</Location>", 2, 'takes a scheme';
 bad 'no verifier for what is to be delivered', "<Location /h>\nWebhookDeliver file:x\n</Location>", 1, '<Location /h> without a verifier',
     'WebhookVerify none, if';
@@ -254,6 +255,8 @@ bad 'dropping from a gate', section("WebhookGate On\nWebhookDrop"), 1, 'WebhookD
 bad 'delivering from a gate', section("WebhookGate On\nWebhookDeliver file:x"), 1, 'exclude each other';
 bad 'delivering from a gate, in an endpoint', $endpoint =~ s/<\/W/WebhookGate On\nWebhookDeliver file:x\n<\/W/r, 1, 'exclude each other';
 bad 'delivering below a gate', section('WebhookGate On') . "<Location /h/i>\nWebhookDeliver file:x\n</Location>", 6, 'exclude each other';
+bad 'keeping at a gate', section("WebhookGate On\nSetHandler webhook"), 1, 'SetHandler webhook keeps them';
+good 'acknowledging at a gate, where nothing is kept', "WebhookStore none\n" . section("WebhookGate On\nSetHandler webhook");
 good 'delivering below a gate that is opened', section('WebhookGate On') . "<Location /h/i>\nWebhookGate Off\nWebhookDeliver file:x\n</Location>";
 bad 'delivering without a store', "WebhookStore none\n" . section('WebhookDeliver file:x'), 2, 'there is WebhookStore none';
 bad 'keeping without a store', "WebhookStore none\n" . section('SetHandler webhook'), 2, 'there is WebhookStore none';

@@ -69,9 +69,9 @@ WebhookAnswer 207 text/plain server
     WebhookVerify github
     WebhookSecret file:a.key
     WebhookGate   On
-    SetHandler    webhook
 </Location>
 <Location "/g/open">
+    SetHandler     webhook
     WebhookGate    Off
     WebhookDeliver file:out/g.jsonl
 </Location>

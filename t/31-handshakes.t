@@ -31,6 +31,7 @@ my %twitch = (%json, 'Twitch-Eventsub-Message-Id' => 'e76c6bd4-55c9', 'Twitch-Ev
     'Twitch-Eventsub-Message-Type' => 'webhook_callback_verification',
     'Twitch-Eventsub-Message-Signature' => 'sha256=' . hmac_sha256_hex("e76c6bd4-55c9$time$twitch", $secret));
 my $xero = '{"events":[]}';
+my ($zoho) = grep { $_->{id} eq 'zoho-desk/valid' } WebhookTest::Vectors::load('made');
 my $meta = 'meta?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token=';
 my $echo = 'text/plain';
 
@@ -57,8 +58,17 @@ my @more = (
     request('asana/secret', POST => 'asana', { %json, 'X-Hook-Secret' => '5a0e9b' }, '{}', 200, '', undef, headers_back => { 'X-Hook-Secret' => '5a0e9b' },
         key => { 'pending-secret' => "$dir/asana.pending" }, leaves => ["$dir/asana.pending", '5a0e9b']),
     request('xero/intent-to-receive', POST => 'xero-good', { %json, 'x-xero-signature' => hmac_sha256_base64($xero, $secret) . '=' }, $xero, 200, '', undef, kept => 1),
+    request('airtable/answer', POST => 'airtable', { %json, 'X-Airtable-Content-MAC' => 'hmac-sha256=' . hmac_sha256_hex('{}', $secret) }, '{}', 200, '', undef, kept => 1,
+        key => MIME::Base64::encode($secret, '')),
+    request('dropbox-sign/answer', POST => 'dropbox-sign', { 'Content-Type' => 'multipart/form-data; boundary=b' }, dropbox_sign(), 200, 'Hello API Event Received', "$echo; charset=utf-8", kept => 1),
+    request('zoho-desk/saved', GET => 'zoho-desk', {}, undef, 200, '', undef, key => $zoho->{key}),
     request('adyen-payments/answer', POST => 'adyen', \%json, adyen(), 200, '[accepted]', $echo, kept => 1, key => unpack 'H*', $secret),
 );
+
+sub dropbox_sign {
+    my $event = json_encode({ event => { event_time => "$now", event_type => 'signature_request_sent', event_hash => hmac_sha256_hex("${now}signature_request_sent", $secret) } });
+    return qq(--b\r\nContent-Disposition: form-data; name="json"\r\n\r\n$event\r\n--b--\r\n);
+}
 
 sub adyen {
     my %item = (pspReference => '7914073381342284', merchantAccountCode => 'TestMerchant', merchantReference => 'ref-1', eventCode => 'AUTHORISATION',

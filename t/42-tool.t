@@ -3,6 +3,8 @@
 # webhookctl against a running server: it takes everything from the configuration dump.
 use lib 't/lib';
 use WebhookTest;
+use Compress::Zlib ();
+use MIME::Base64 ();
 
 my $secret = 'tool-secret';
 my $srv = WebhookTest::Server->new(name => 'tool', conf => <<'EOF');
@@ -119,6 +121,29 @@ my $no = ctl(@verify, '--header', 'X-Hub-Signature-256: sha256=' . 'a' x 64);
 like $no->{out}, qr/\Arefused signature-mismatch/, 'verify: refused and why';
 is $no->{rc}, 1, 'verify: exit 1';
 is ctl('verify', 'githib', '--secret', 'x')->{rc}, 2, 'verify: unknown scheme is exit 2';
+like ctl('verify', 'githib', '--secret', 'x')->{err}, qr/"githib" \(near: github;/, 'verify: what may have been meant';
+like ctl('verify', 'Twilio', '--secret', 'x')->{err}, qr/\(near: twilio-form, twilio-json;/, 'verify: names that hold it';
+like ctl('schemes', 'facebook')->{err}, qr/\(near: meta;/, 'schemes: senders by what people call them';
+unlike ctl('verify', 'qqqqqq', '--secret', 'x')->{err}, qr/near/, 'verify: nothing is near';
+my @pusher = ('verify', 'pusher', '--header', 'X-Pusher-Key: k1', '--header', 'X-Pusher-Signature: ' . hmac_hex('s1', $push), '--body',
+    $srv->path('push.json'));
+like ctl(@pusher, '--secret', 's1')->{out}, qr/\Arefused key-unknown/, 'verify: a scheme that names its key, a secret without a name';
+is ctl(@pusher, '--secret', 'id=k2 s2', '--secret', 'id=k1 s1')->{out}, "accepted key=k1\n", 'verify: secrets with names, as in the directive';
+like ctl(@pusher, '--secret', 'id=k2 s1', '--secret', 'id=k1 s2')->{out}, qr/\Arefused signature-mismatch/, 'verify: a name selects its own secret';
+is ctl(@pusher, '--secret', 'id=k1 inline:s1')->{rc}, 0, 'verify: inline:';
+is ctl(@pusher, '--secret', 'id= s1')->{rc}, 2, 'verify: an empty name';
+my $gz = Compress::Zlib::memGzip($push);
+spew($srv->path('push.gz'), $gz);
+my @stream = ('verify', 'getstream', '--secret', 's1', '--body', $srv->path('push.gz'), '--header', 'X-Signature: ' . hmac_hex('s1', $push));
+is ctl(@stream, '--header', 'Content-Encoding: gzip')->{rc}, 0, 'verify: what is signed before it is compressed';
+like ctl(@stream)->{out}, qr/\Arefused signature-mismatch/, 'verify: the same without a Content-Encoding';
+like ctl(@stream, '--header', 'Content-Encoding: br')->{out}, qr/\Arefused content-encoding/, 'verify: another coding';
+spew($srv->path('gz.json'), json_encode([{ id => 'gz', provider => 'getstream', key => 's1', url => 'https://h.example/', body => MIME::Base64::encode_base64($gz, ''),
+    headers => { 'Content-Encoding' => 'gzip', 'X-Signature' => hmac_hex('s1', $push) } },
+    { id => 'near', provider => 'hubspot', key => 's', url => 'https://h.example/', headers => {}, body => '' }]));
+my $run = ctl('verify', '--vectors', $srv->path('gz.json'));
+like $run->{out}, qr/\Agz accepted\nnear refused unusable: .*\(near: hubspot-v1, hubspot-v2, hubspot-v3\)\n\z/, 'verify --vectors: the same, and a scheme that is none';
+is $run->{rc}, 2, 'verify --vectors: exit 2 when a record could not be run';
 is ctl('verify', 'hmac', 'algorithm=sha257', 'header=X', '--secret', 'x')->{rc}, 2, 'verify: unusable option is exit 2';
 is ctl('verify', 'github')->{rc}, 2, 'verify: without a secret is exit 2';
 like ctl('sign', 'github', '--secret', $secret, '--event', 'push', '--body', $srv->path('push.json'))->{out}, qr/^X-Hub-Signature-256: \Q$sig\E$/m, 'sign';

@@ -4,6 +4,7 @@
 # what the server would do.
 use lib 't/lib';
 use WebhookTest;
+use IO::Compress::Gzip ();
 
 my $conf = <<'EOF';
 WebhookLog "@DIR@/deliveries.jsonl"
@@ -84,6 +85,36 @@ WebhookLog "@DIR@/deliveries.jsonl"
     WebhookName gate
     WebhookGate On
 </Location>
+<Location "/decoded">
+    SetHandler webhook
+    WebhookVerify getstream event=json:/type
+    WebhookSecret file:@DIR@/secret
+    WebhookName decoded
+    WebhookDecode gzip
+    WebhookDeliver rest "%{WEBHOOK_EVENT} == 'message.new'"
+</Location>
+<WebhookHandler shaped>
+    WebhookSend upstream "http://127.0.0.1:9/?a=%{webhook_urlenc:%{webhook_json:/a}}"
+</WebhookHandler>
+<Location "/shaped">
+    SetHandler webhook
+    WebhookVerify none
+    WebhookName shaped
+    WebhookDeliver shaped
+</Location>
+<WebhookEndpoint three>
+    WebhookVerify none
+    WebhookDeliver rest
+</WebhookEndpoint>
+<Location "/three/a">
+    SetHandler webhook
+    WebhookUse three
+</Location>
+<Location "/three/b">
+    SetHandler webhook
+    WebhookUse three
+    WebhookContentTypes text/plain
+</Location>
 EOF
 announce(qr/WebhookVerify none/);
 my $srv = WebhookTest::Server->new(name => 'route', modules => [grep { defined have_module($_) } qw(ssl rewrite)], conf => $conf);
@@ -148,6 +179,12 @@ like outcome('/also-github', { a => 'x' x 2048 }), qr/^1 refused 413 body-too-la
 is $rc, 1, 'a rule that fails: exit status 1';
 like $out, qr/^failed          WebhookDeliver rest .*\n.*\n +error: -match .* too many steps\nrefused 503 expression-failed/, 'said with its error';
 
+like outcome('shaped', '{"a":'), qr/^1 refused 400 json-\S+: /, 'a payload that is not what a template reads';
+is outcome('shaped', '{"a":1}'), '0 delivered to shaped', 'and one that is';
+IO::Compress::Gzip::gzip(\'{"type":"message.new"}', \my $packed) or die;
+is outcome('decoded', $packed, '--header', 'Content-Encoding: gzip'), '0 delivered to rest', 'a body that is signed decoded: the event is where the scheme has it';
+like outcome('decoded', 'no gzip', '--header', 'Content-Encoding: gzip'), qr/^1 refused 400 coding-invalid/, 'a broken coding';
+
 # ---- machine-readable ----
 ($rc, $out) = route('github', \%push, '--event', 'push', '--json');
 my $json = json_decode($out);
@@ -165,6 +202,7 @@ is $json->{event}, 'push', 'the event';
 like outcome('nobody', {}), qr/^2 webhookctl: route: there is no endpoint "nobody"/, 'an unknown endpoint: exit status 2';
 like outcome('gate', {}), qr/^2 webhookctl: route: there is no endpoint "gate" that keeps/, 'a gate has no rules';
 like outcome('two', {}), qr{^2 webhookctl: route: "two" has other rules in other places: name one \(/two/a, /two/b\)}, 'places that differ';
+like outcome('three', {}), qr{^2 webhookctl: route: "three" has other rules in other places}, 'places that take other bodies';
 is outcome('/two/b', {}), '0 delivered to rest', 'one of them';
 like outcome('github', {}, '--header', 'no colon'), qr/^2 webhookctl: --header "no colon" is not/, 'no header';
 is +($srv->ctl('route', 'x'))[0], 2, 'no endpoint named';

@@ -80,7 +80,14 @@ my %public = (
         'item, v->field, (apr_size_t)(mark - item)' => 'labels',
         'name, f->loc->name, plen' => 'names of headers', 'f->names[k], name' => 'names of headers',
     },
-    'vectors.c' => { 'roles[i].name, name' => 'names of members', 'renamed[k].member, name' => 'names of members' },
+    'vectors.c' => {
+        'roles[i].name, name' => 'names of members',
+        'renamed[k].member, name' => 'names of members',
+        'own, name' => 'names of options',
+        'own, name, strlen(name)' => 'names of options',
+        'name, ids[i], strlen(ids[i])' => 'names of members',
+        'name + len - strlen(ends[i]), ends[i]' => 'names of members',
+    },
     'verify.c' => { 'wh_preset_rows[i].provider.name, name' => 'names of schemes' },
 );
 

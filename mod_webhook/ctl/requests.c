@@ -19,6 +19,14 @@
 
 #define ANSWER_MAX (1024 * 1024)
 
+/* A name that is no scheme, with those that may have been meant. @return WH_CTL_USAGE */
+static int unknown_scheme(wh_ctl *ctl, const char *name)
+{
+    const char *meant = wh_verifier_near(name, ctl->pool);
+    return wh_ctl_error(ctl, "unknown scheme \"%s\" (%s%s%swebhookctl schemes lists all)", name, meant ? "near: " : "", meant ? meant : "",
+                        meant ? "; " : "");
+}
+
 /* A scheme with its secrets, ready to verify or sign. */
 typedef struct prepared {
     const webhook_verifier_provider *provider;
@@ -35,7 +43,7 @@ static int prepare(wh_ctl *ctl, prepared *out, const char *scheme, const apr_arr
 
     out->provider = wh_verifier_builtin(scheme);
     if (!out->provider) {
-        return wh_ctl_error(ctl, "unknown scheme \"%s\" (webhookctl schemes lists them)", scheme);
+        return unknown_scheme(ctl, scheme);
     }
     err = out->provider->configure(&out->verifier, out->provider, options, ctl->pool, ctl->pool);
     if (err) {
@@ -182,7 +190,10 @@ int wh_ctl_verify(wh_ctl *ctl, int argc, const char *const *argv)
         || add_headers(ctl, headers, header_words) || make_request(ctl, &req, method, url, body, now, headers)) {
         return WH_CTL_USAGE;
     }
-    wh_verify_request(scheme_ready.provider, scheme_ready.verifier, &scheme_ready.secrets, &req, &verdict, &reply, &replied, ctl->pool);
+    verdict.reason = wh_ctl_signed_body(&req, scheme_ready.provider->traits(scheme_ready.verifier), ctl->pool);
+    if (!verdict.reason) {
+        wh_verify_request(scheme_ready.provider, scheme_ready.verifier, &scheme_ready.secrets, &req, &verdict, &reply, &replied, ctl->pool);
+    }
     print_verdict(ctl, &verdict);
     return verdict.status == 200 ? WH_CTL_OK : WH_CTL_NO;
 }
@@ -306,7 +317,7 @@ int wh_ctl_schemes(wh_ctl *ctl, int argc, const char *const *argv)
         }
     }
     if (!found) {
-        wh_ctl_error(ctl, "unknown scheme \"%s\"", APR_ARRAY_IDX(words, 0, const char *));
+        unknown_scheme(ctl, APR_ARRAY_IDX(words, 0, const char *));
         return WH_CTL_NO;
     }
     return WH_CTL_OK;

@@ -387,6 +387,15 @@ const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id
     webhook_slice bytes;
     const char *err, *warning = NULL;
 
+    if (strncmp(spec, "id=", 3) == 0 && strchr(spec, ' ')) { /* as the directive has it: "id=2026 file:..." */
+        apr_size_t len = strcspn(spec + 3, " ");
+        if (len == 0) {
+            return "id= in front of a secret needs a name";
+        }
+        id = apr_pstrmemdup(p, spec + 3, len);
+        spec += 3 + len;
+        spec += strspn(spec, " ");
+    }
     if (strncmp(spec, "file:", 5) == 0) {
         err = wh_secret_read(&bytes, spec + 5, &warning, NULL, p);
     }
@@ -401,8 +410,8 @@ const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id
         spec = "the secret in the environment";
     }
     else {
-        bytes.data = spec;
-        bytes.len = strlen(spec);
+        bytes.data = strncmp(spec, "inline:", 7) == 0 ? spec + 7 : spec;
+        bytes.len = strlen(bytes.data);
         err = bytes.len ? NULL : "is empty";
         spec = "the secret";
     }

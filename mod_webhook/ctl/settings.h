@@ -70,7 +70,8 @@ wh_ctl_endpoint *wh_ctl_find_endpoint(wh_ctl *ctl, const char *name);
 const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint);
 
 /**
- * A secret as the command line or the dump names it: "file:PATH", "env:NAME" or a literal.
+ * A secret as the command line or the dump names it: "file:PATH", "env:NAME" or a literal, "inline:TEXT" for one that begins like
+ * these. "id=NAME " in front replaces `id`.
  * @return error text; the secret is not prepared yet
  */
 const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id, apr_pool_t *p);

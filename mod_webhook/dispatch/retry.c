@@ -99,10 +99,15 @@ static apr_interval_time_t bound_of(const wh_retry_policy *policy, int attempt, 
     return bound < cap ? bound : cap;
 }
 
+apr_interval_time_t wh_retry_longest(const wh_retry_policy *policy)
+{
+    return policy->cap > MIN_DELAY ? policy->cap : MIN_DELAY;
+}
+
 int wh_retry_next(const wh_retry_policy *policy, int attempt, apr_time_t created, apr_time_t now, apr_interval_time_t retry_after,
                   unsigned random, apr_time_t *due)
 {
-    apr_interval_time_t cap = policy->cap > MIN_DELAY ? policy->cap : MIN_DELAY;
+    apr_interval_time_t cap = wh_retry_longest(policy);
     uint64_t bound = (uint64_t)bound_of(policy, attempt, cap);
     uint64_t dice = (uint64_t)(uint32_t)random + 1; /* 1 to 2^32: the draw excludes 0 and includes the bound */
     apr_interval_time_t delay = (apr_interval_time_t)((bound >> 32) * dice + (((bound & 0xffffffffu) * dice) >> 32));

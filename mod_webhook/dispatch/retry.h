@@ -29,4 +29,7 @@ const char *wh_retry_parse(wh_retry_policy *policy, const apr_array_header_t *op
 int wh_retry_next(const wh_retry_policy *policy, int attempt, apr_time_t created, apr_time_t now, apr_interval_time_t retry_after,
                   unsigned random, apr_time_t *due);
 
+/** The longest delay wh_retry_next() can ask for. */
+apr_interval_time_t wh_retry_longest(const wh_retry_policy *policy);
+
 #endif

@@ -16,6 +16,7 @@
 #include "core/units.h"
 #include "dispatch/crash.h"
 #include "dispatch/runner.h"
+#include "store/store.h"
 
 #define USEC(ms) ((apr_interval_time_t)(ms) * 1000)
 
@@ -253,6 +254,9 @@ static int wants_of(wh_dispatcher *d, webhook_lease_want *wants)
             wants[n].handler = w->def->name;
             wants[n].max = w->asked;
             wants[n].lease_time = w->def->timeout + LEASE_EXTRA;
+            wants[n].wait_max = wh_retry_longest(&w->def->retry);
+            if (wants[n].wait_max < WH_STORE_LOST_MAX)
+                wants[n].wait_max = WH_STORE_LOST_MAX;
         }
         n++;
     }

@@ -94,7 +94,7 @@ static webhook_slice header_lines(const apr_table_t *headers, apr_pool_t *p)
 static void fill_delivery(webhook_delivery *d, wh_req *wq, const unsigned char digest[32])
 {
     const request_rec *r = wq->r;
-    const apr_table_t *headers = wq->headers_in ? wq->headers_in : r->headers_in;
+    const apr_table_t *headers = wh_req_headers(wq);
     char *hex = apr_palloc(r->pool, 65);
 
     wh_hex(hex, digest, 32);
@@ -247,7 +247,7 @@ int wh_accept(wh_req *wq, request_rec *r)
     if ((rc = wh_req_payload_check(wq)) != OK) {
         return rc;
     }
-    if (!group && !(g->store_none && to.handlers->nelts == 0)) {
+    if (!group && !(g->store_none && wq->conf->gate == 1 && to.handlers->nelts == 0)) {
         return wh_refuse(wq, WH_REFUSAL_STORE_FAILED, "this process has no store");
     }
     /* Without a store the digest is only for the log: it costs as much as the signature. */
@@ -267,7 +267,7 @@ int wh_accept(wh_req *wq, request_rec *r)
         wh_group_accept(group, &item, r->pool);
     }
     else {
-        /* WebhookStore none and nothing to deliver: the endpoint acknowledges, as its configuration says in so many words. */
+        /* WebhookStore none and WebhookGate On: verified and acknowledged, as the configuration says in so many words. */
         item.outcome = WEBHOOK_ACCEPT_STORED;
         apr_cpystrn(item.first_id, wq->id, sizeof(item.first_id));
     }

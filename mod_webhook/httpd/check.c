@@ -280,8 +280,8 @@ static void make_auth(check *k, const wh_section *section)
     }
     else if (!c->auth->traits->protects_body) {
         note(k, APLOG_NOTICE, section->server, c->auth->file, c->auth->line, "WH0133: ",
-             "endpoint %s: scheme %s does not sign the body: who sees one request can send others; add Require ip, TLS client certificates or "
-             "fetch the facts back from the sender", c->auth->name, c->auth->scheme);
+             "endpoint %s: scheme %s does not sign the body: who sees one request can send others; add Require ip, a password, TLS client "
+             "certificates or fetch the facts back from the sender", c->auth->name, c->auth->scheme);
     }
 }
 
@@ -488,7 +488,7 @@ static int may_have_auth(check *k, const wh_section *section)
 
     for (i = 0; i < k->g->sections->nelts; i++) {
         const wh_section *other = APR_ARRAY_IDX(k->g->sections, i, wh_section *);
-        if (may_enclose(other, section) && wh_conf_effective(other->conf, k->ptemp)->auth) {
+        if (may_enclose(other, section) && wh_conf_effective(other->conf)->auth) {
             return 1;
         }
     }
@@ -517,7 +517,7 @@ static void judge_door(check *k, const wh_section *section)
 
 static void judge_section(check *k, const wh_section *section, int *stores)
 {
-    const wh_dir_conf *c = section->conf, *own = wh_conf_effective(c, k->ptemp), *eff = section->effective;
+    const wh_dir_conf *c = section->conf, *own = wh_conf_effective(c), *eff = section->effective;
     server_rec *s = section->server;
 
     if (is_endpoint(section)) {
@@ -546,6 +546,10 @@ static void judge_section(check *k, const wh_section *section, int *stores)
         return;
     }
     if (eff->gate == 1) {
+        if (!k->g->store_none && has_handler_webhook(k, section)) {
+            mistake(k, s, c->file, c->line, "WH0424: ", "endpoint %s: " WH_D_GATE " On hands requests to another handler, and SetHandler "
+                    "webhook keeps them: they exclude each other", eff->auth->name);
+        }
         if (own->rules || own->drops) {
             mistake(k, s, c->file, c->line, "WH0130: ", "endpoint %s: a gate stores nothing, so %s and " WH_D_GATE
                     " On exclude each other", eff->auth->name, own->rules ? WH_D_DELIVER : WH_D_DROP);
@@ -554,7 +558,7 @@ static void judge_section(check *k, const wh_section *section, int *stores)
     }
     judge_rules(k, section);
     *stores = 1;
-    if (eff->window != WH_UNSET && eff->duplicates != WH_DUPLICATES_OFF && eff->window < 2 * eff->auth->traits->window) {
+    if (eff->window > 0 && eff->duplicates != WH_DUPLICATES_OFF && eff->window < 2 * eff->auth->traits->window) {
         mistake(k, s, c->file, c->line, "WH0421: ", "endpoint %s: " WH_D_DUPLICATES " window=%s is too short: a request of scheme %s stays good "
                 "for %s, and is to be remembered for twice that", eff->auth->name, wh_format_duration(eff->window, k->ptemp),
                 eff->auth->scheme, wh_format_duration(eff->auth->traits->window, k->ptemp));

@@ -15,6 +15,9 @@
 #define DEFAULT_DRAIN apr_time_from_sec(3600)
 #define DEFAULT_STATUS 202
 
+static const char *const default_methods[] = {"POST", NULL};
+static const char *const default_content_types[] = {"application/json", "+json", NULL};
+
 void *wh_create_dir_conf(apr_pool_t *p, char *path)
 {
     wh_dir_conf *c = apr_pcalloc(p, sizeof(*c));
@@ -41,7 +44,7 @@ static void overlay(wh_dir_conf *out, const wh_dir_conf *outer, const wh_dir_con
  * the result over the server's record afterwards. */
 void *wh_merge_dir_conf(apr_pool_t *p, void *outer, void *inner)
 {
-    const wh_dir_conf *o = wh_conf_effective(outer, p), *i = wh_conf_effective(inner, p);
+    const wh_dir_conf *o = wh_conf_effective(outer), *i = wh_conf_effective(inner);
     wh_dir_conf *out = apr_palloc(p, sizeof(*out));
 
     overlay(out, o, i);
@@ -49,9 +52,8 @@ void *wh_merge_dir_conf(apr_pool_t *p, void *outer, void *inner)
     return out;
 }
 
-const wh_dir_conf *wh_conf_effective(const wh_dir_conf *c, apr_pool_t *p)
+const wh_dir_conf *wh_conf_effective(const wh_dir_conf *c)
 {
-    (void)p;
     return c->flat ? c->flat : c;
 }
 
@@ -143,7 +145,7 @@ apr_interval_time_t wh_conf_window(const wh_dir_conf *c)
 {
     apr_interval_time_t twice;
 
-    if (c->window != WH_UNSET) {
+    if (c->window > 0) {
         return c->window;
     }
     twice = c->auth ? 2 * c->auth->traits->window : 0;
@@ -156,6 +158,21 @@ int wh_conf_answer_status(const wh_dir_conf *c)
         return c->answer->status;
     }
     return c->auth && c->auth->traits->success_status ? c->auth->traits->success_status : DEFAULT_STATUS;
+}
+
+static const char *const *words(const apr_array_header_t *own, const char *const *scheme, const char *const *fallback)
+{
+    return own ? (const char *const *)own->elts : scheme ? scheme : fallback;
+}
+
+const char *const *wh_conf_methods(const wh_dir_conf *c)
+{
+    return words(c->methods, c->auth ? c->auth->traits->methods : NULL, default_methods);
+}
+
+const char *const *wh_conf_content_types(const wh_dir_conf *c)
+{
+    return words(c->content_types, c->auth ? c->auth->traits->content_types : NULL, default_content_types);
 }
 
 const char *wh_conf_payload_field(const wh_dir_conf *c)

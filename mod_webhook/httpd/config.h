@@ -11,8 +11,9 @@
  *
  * Merging: plain members: the inner section wins. Whole records (never mixed member by member): `auth` (WebhookVerify with its
  * WebhookSecret lines), `rules` (WebhookDeliver lines), `drops` (WebhookDrop lines), `methods`, `content_types`, `decode`, `validate`
- * (WebhookValidate lines), `answer`. A section with WebhookUse takes what it does not say itself from the named endpoint, before what
- * enclosing sections say: check_config makes that record once (`flat`), and every merge takes it in place of the section.
+ * (WebhookValidate lines), `answer`, `tls`, `duplicates` with `window`. A section with WebhookUse takes what it does not say itself from
+ * the named endpoint, before what enclosing sections say: check_config makes that record once (`flat`), and every merge takes it in place
+ * of the section.
  */
 #ifndef WH_HTTPD_CONFIG_H
 #define WH_HTTPD_CONFIG_H
@@ -145,14 +146,14 @@ typedef struct wh_tls {
  * What merges: type, member, unset value. One list makes the declaration, the unset record and the merge, so that none can be forgotten.
  *   auth           WebhookVerify and WebhookSecret
  *   rules, drops   wh_rule *: WebhookDeliver, WebhookDrop
- *   methods        const char *
- *   content_types  const char *, lower case, as validate/media.h has them
+ *   methods        const char *, with a NULL behind the last
+ *   content_types  the same; lower case, as validate/media.h has them
  *   validate       wh_validation *; empty: off
  *   payload_field  name of the field with the JSON; "": the body itself
  *   gate           0 or 1
  *   enforce        0: report only, requests that fail verification pass, marked as unverified; 1
  *   route          wh_route
- *   duplicates     wh_duplicates; window belongs to it
+ *   duplicates     wh_duplicates; window belongs to it and is set with it: 0 is the default window
  */
 #define WH_DIR_MEMBERS(X)                               \
     X(wh_auth *, auth, NULL)                            \
@@ -162,7 +163,7 @@ typedef struct wh_tls {
     X(apr_array_header_t *, methods, NULL)              \
     X(apr_array_header_t *, content_types, NULL)        \
     X(const char *, payload_field, NULL)                \
-    X(wh_decoding *, decode, NULL)                        \
+    X(wh_decoding *, decode, NULL)                      \
     X(apr_array_header_t *, validate, NULL)             \
     X(int, gate, WH_UNSET)                              \
     X(int, enforce, WH_UNSET)                           \
@@ -245,13 +246,15 @@ const wh_server_conf *wh_conf_server(const server_rec *s);
 
 /** The endpoint settings in force for a merged per-dir record: WebhookUse resolved. Allocates nothing. Never NULL; ->auth NULL means: no
  *  endpoint here. */
-const wh_dir_conf *wh_conf_effective(const wh_dir_conf *c, apr_pool_t *p);
+const wh_dir_conf *wh_conf_effective(const wh_dir_conf *c);
 
 apr_off_t wh_conf_body_limit(const wh_dir_conf *c);           /* own, else the scheme's, else 1 MiB */
 apr_interval_time_t wh_conf_body_timeout(const wh_dir_conf *c); /* 20 s */
 apr_size_t wh_conf_body_memory(const wh_server_conf *sc);     /* 64 KiB */
 apr_interval_time_t wh_conf_window(const wh_dir_conf *c);     /* max(24 h, twice the scheme's window) */
 int wh_conf_answer_status(const wh_dir_conf *c);              /* own, else the scheme's, else 202 */
+const char *const *wh_conf_methods(const wh_dir_conf *c);       /* own, else the scheme's, else POST; NULL-terminated */
+const char *const *wh_conf_content_types(const wh_dir_conf *c); /* own, else the scheme's, else JSON; NULL-terminated */
 int wh_conf_enforces(const wh_dir_conf *c);                   /* 1 */
 apr_off_t wh_conf_decoded_limit(const wh_dir_conf *c);        /* WebhookDecode's own, else the body's */
 int wh_conf_signs_decoded(const wh_dir_conf *c);              /* whether bodies are decoded before they are verified */

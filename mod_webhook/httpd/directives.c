@@ -20,6 +20,7 @@
 #include "core/options.h"
 #include "core/units.h"
 #include "validate/media.h"
+#include "verify/verify.h"
 
 APLOG_USE_MODULE(webhook);
 
@@ -178,8 +179,9 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
     auth->counter = -1;
     auth->provider = ap_lookup_provider(WEBHOOK_VERIFIER_GROUP, argv[0], WEBHOOK_PROVIDER_VERSION);
     if (!auth->provider) {
-        return apr_psprintf(cmd->pool, WH_D_VERIFY ": scheme \"%s\" is unknown (allowed: %s)", argv[0],
-                            wh_conf_provider_names(WEBHOOK_VERIFIER_GROUP, cmd->temp_pool));
+        const char *meant = wh_verifier_near(argv[0], cmd->temp_pool);
+        return apr_psprintf(cmd->pool, WH_D_VERIFY ": scheme \"%s\" is unknown (%s%s%sallowed: %s)", argv[0], meant ? "near: " : "",
+                            meant ? meant : "", meant ? "; " : "", wh_conf_provider_names(WEBHOOK_VERIFIER_GROUP, cmd->temp_pool));
     }
     if ((err = wh_cmd_options(cmd, &auth->options, argc - 1, argv + 1)) != NULL) {
         return err;
@@ -201,6 +203,12 @@ static const char *set_verify(cmd_parms *cmd, void *mconfig, int argc, char *con
         }
     }
     return NULL;
+}
+
+void wh_cmd_end_list(apr_array_header_t *words)
+{
+    APR_ARRAY_PUSH(words, const char *) = NULL;
+    words->nelts--;
 }
 
 const char *wh_cmd_behind(const char *word, const char *kind)
@@ -392,7 +400,7 @@ static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *co
     if (argc < 1) {
         return WH_D_METHODS " takes one or more methods";
     }
-    c->methods = apr_array_make(cmd->pool, argc, sizeof(const char *));
+    c->methods = apr_array_make(cmd->pool, argc + 1, sizeof(const char *));
     for (i = 0; i < argc; i++) {
         for (m = argv[i]; is_token_char((unsigned char)*m) && !apr_islower(*m); m++) {
             continue;
@@ -403,6 +411,7 @@ static const char *set_methods(cmd_parms *cmd, void *mconfig, int argc, char *co
         }
         APR_ARRAY_PUSH(c->methods, const char *) = argv[i];
     }
+    wh_cmd_end_list(c->methods);
     return NULL;
 }
 
@@ -470,6 +479,7 @@ static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how
         return apr_psprintf(cmd->pool, WH_D_DUPLICATES " cannot be \"%s\" (allowed: answer, reject, off)", how);
     }
     c->duplicates = i;
+    c->window = 0;
     if (!option) {
         return NULL;
     }

@@ -18,6 +18,8 @@ const char *wh_cmd_options(cmd_parms *cmd, apr_array_header_t **options, int arg
 const char *wh_cmd_size(cmd_parms *cmd, const char *arg, apr_int64_t min, apr_int64_t max, apr_int64_t *out);
 const char *wh_cmd_duration(cmd_parms *cmd, const char *what, const char *arg, apr_interval_time_t min, apr_interval_time_t max,
                             apr_interval_time_t *out);
+/** Put a NULL behind the last word of a list, which does not count. */
+void wh_cmd_end_list(apr_array_header_t *words);
 /** What follows "kind:" or "name=" in a word; NULL if it does not begin so. */
 const char *wh_cmd_behind(const char *word, const char *kind);
 /** Whether an option of a scheme may carry a secret of the sender's making (verify-token=...): shown by name alone. */

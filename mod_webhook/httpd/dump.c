@@ -264,14 +264,13 @@ static void put_payload(wh_buf *b, const wh_dir_conf *c)
  *  "drops":[{"expr":"...","file":"...","line":4}],"rules":[{"handler":"...","expr":"...","default":true,"file":"...","line":5}],"route":"all",
  *  "methods":["POST"],"content_types":[...],"payload_field":"payload",
  *  "decode":{"codings":["gzip"],"hmac":"wire","limit":1048576,"ratio":100},"validate":["json schema=push.json event=push"],
- *  "body_limit":1048576,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
+ *  "body_limit":1048576,"body_memory":65536,"body_timeout":"20s","answer":{"status":202},"duplicates":"answer",
  *  "window":"1d"}
  */
 static void put_endpoint(wh_buf *b, const wh_section *section)
 {
     static const char *const routes[] = { "all", "first" };
     static const char *const duplicates[] = { "answer", "reject", "off" };
-    static const char *const post[] = { "POST", NULL }, *const json[] = { "application/json", "+json", NULL };
     const wh_dir_conf *c = section->effective;
     const wh_auth *auth = c->auth;
     const webhook_scheme_traits *traits = auth->traits;
@@ -299,28 +298,19 @@ static void put_endpoint(wh_buf *b, const wh_section *section)
     put_rules(b, "drops", c->drops);
     put_rules(b, "rules", c->rules);
     wh_json_put_member(b, "route", routes[c->route == WH_ROUTE_FIRST]);
-    if (c->methods) {
-        put_words(b, "methods", c->methods);
-    }
-    else {
-        put_list(b, "methods", traits->methods ? traits->methods : post);
-    }
-    if (c->content_types) {
-        put_words(b, "content_types", c->content_types);
-    }
-    else {
-        put_list(b, "content_types", traits->content_types ? traits->content_types : json);
-    }
+    put_list(b, "methods", wh_conf_methods(c));
+    put_list(b, "content_types", wh_conf_content_types(c));
     put_payload(b, c);
     wh_json_put_member_int(b, "body_limit", wh_conf_body_limit(c));
+    wh_json_put_member_int(b, "body_memory", (apr_int64_t)wh_conf_body_memory(wh_conf_server(section->server)));
     put_member_duration(b, "body_timeout", wh_conf_body_timeout(c));
     wh_json_put_name(b, "answer");
     wh_buf_adds(b, "{");
     wh_json_put_member_int(b, "status", wh_conf_answer_status(c));
     if (c->answer) {
         wh_json_put_member(b, "content_type", c->answer->content_type);
-        wh_json_put_member(b, "body", c->answer->body);
     }
+    wh_json_put_member(b, "body", c->answer && c->answer->body ? c->answer->body : traits->success_body);
     wh_buf_adds(b, "}");
     wh_json_put_member(b, "duplicates", duplicates[how]);
     if (how != WH_DUPLICATES_OFF) {

@@ -55,9 +55,9 @@ static int handler_will_be_webhook(request_rec *r)
 /* The endpoint in use here, NULL if none. Only the main request and its internal redirects get a record of their own. */
 static wh_req *endpoint_here(request_rec *r, int early)
 {
-    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
+    const wh_dir_conf *conf = wh_conf_here(r);
 
-    if (!conf || !(conf = wh_conf_effective(conf, r->pool))->auth) {
+    if (!conf || !conf->auth) {
         return NULL;
     }
     if (conf->gate != 1 && !handler_is_webhook(r) && !(early && handler_will_be_webhook(r)) && !auth_is_webhook(r)) {
@@ -69,8 +69,8 @@ static wh_req *endpoint_here(request_rec *r, int early)
 /* check_config reports this; should a section escape it all the same, nothing behind its gate is served. */
 static int gate_without_verifier(request_rec *r)
 {
-    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
-    return conf && (conf = wh_conf_effective(conf, r->pool))->gate == 1 && !conf->auth;
+    const wh_dir_conf *conf = wh_conf_here(r);
+    return conf && conf->gate == 1 && !conf->auth;
 }
 
 /* httpd fetches the admin's ErrorDocument for our own refusal: it is served even where it lies behind the gate that refused. */
@@ -136,10 +136,8 @@ int wh_hook_authn(request_rec *r)
         r->ap_auth_type = auth_type;
         return OK;
     }
-    if (r->main && !wh_req_holds(wq)) {
-        return HTTP_FORBIDDEN;
-    }
-    if ((rc = wh_req_verify(wq)) != OK) {
+    rc = !r->main ? wh_req_verify(wq) : wh_req_holds(wq, r) ? OK : HTTP_FORBIDDEN;
+    if (rc != OK) {
         return rc;
     }
     r->user = apr_pstrcat(r->pool, wq->unenforced ? UNVERIFIED_USER : USER, wq->auth->name, NULL);
@@ -210,7 +208,7 @@ static int pass_gate(wh_req *wq, request_rec *r)
 
 int wh_hook_handler(request_rec *r)
 {
-    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
+    const wh_dir_conf *conf = wh_conf_here(r);
     int ours = handler_is_webhook(r), late, rc;
     wh_req *wq = endpoint_here(r, 0);
 
@@ -218,7 +216,7 @@ int wh_hook_handler(request_rec *r)
         if (ours) {
             return wh_refuse_request(r, WH_REFUSAL_NO_ENDPOINT, "SetHandler webhook without WebhookVerify");
         }
-        if (r->main && conf && (conf = wh_conf_effective(conf, r->pool))->auth && (conf->gate == 1 || auth_is_webhook(r))) {
+        if (r->main && conf && conf->auth && (conf->gate == 1 || auth_is_webhook(r))) {
             ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "WH0254: sub-request %s for %s refused: not verified for endpoint %s", r->uri,
                           r->main->uri, conf->auth->name);
             return HTTP_FORBIDDEN;
@@ -229,7 +227,7 @@ int wh_hook_handler(request_rec *r)
         return is_error_document(r) && !ours ? DECLINED : wq->status;
     }
     if (r->main) {
-        return wh_req_holds(wq) && !ours ? DECLINED : HTTP_FORBIDDEN;
+        return wh_req_holds(wq, r) && !ours ? DECLINED : HTTP_FORBIDDEN;
     }
     keep_from_caches(r);
     late = wq->state == WH_UNDECIDED;

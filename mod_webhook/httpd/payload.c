@@ -13,11 +13,6 @@
 
 APLOG_USE_MODULE(webhook);
 
-static const apr_table_t *received_headers(const wh_req *wq)
-{
-    return wq->headers_in ? wq->headers_in : wq->r->headers_in;
-}
-
 /* @return 1, or 0 with what to refuse it with */
 static int decode(wh_req *wq, wh_refusal *refusal, const char **detail)
 {
@@ -32,7 +27,7 @@ static int decode(wh_req *wq, wh_refusal *refusal, const char **detail)
     if (wq->decoded) {
         return 1;
     }
-    coding = d && d->codings && wq->body.len > 0 ? wh_coding_find(apr_table_get(received_headers(wq), "Content-Encoding")) : 0;
+    coding = d && d->codings && wq->body.len > 0 ? wh_coding_find(apr_table_get(wh_req_headers(wq), "Content-Encoding")) : 0;
     if (coding == 0) {
         wq->content = wq->body.data;
         wq->decoded = 1;
@@ -89,7 +84,7 @@ const wh_payload *wh_req_payload_read(wh_req *wq)
         return made;
     }
     in.kind = wq->kind;
-    in.headers = received_headers(wq);
+    in.headers = wh_req_headers(wq);
     in.content_type = apr_table_get(in.headers, "Content-Type");
     in.content = wq->content;
     in.parsed = &wq->json;

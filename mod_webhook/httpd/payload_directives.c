@@ -36,7 +36,7 @@ const char *wh_set_content_types(cmd_parms *cmd, void *mconfig, int argc, char *
     if (argc < 1) {
         return WH_D_CONTENT_TYPES " takes one or more media types";
     }
-    c->content_types = apr_array_make(cmd->pool, argc, sizeof(const char *));
+    c->content_types = apr_array_make(cmd->pool, argc + 1, sizeof(const char *));
     for (i = 0; i < argc; i++) {
         char *type = apr_pstrdup(cmd->pool, argv[i]);
 
@@ -52,6 +52,7 @@ const char *wh_set_content_types(cmd_parms *cmd, void *mconfig, int argc, char *
         }
         APR_ARRAY_PUSH(c->content_types, const char *) = type;
     }
+    wh_cmd_end_list(c->content_types);
     return NULL;
 }
 

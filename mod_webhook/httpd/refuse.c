@@ -281,6 +281,9 @@ void wh_hook_insert_error_filter(request_rec *r)
     if (wq) {
         refused_by_httpd(wq, r->status);
     }
+    if (wq && wq->state == WH_REFUSED && wq->r != r) {
+        wh_vars_export(wq, r); /* refused after an internal redirect: what is logged is this request */
+    }
     if (wq ? wq->state != WH_REFUSED || wq->status != r->status : !(reason = apr_table_get(r->notes, "WEBHOOK_REASON"))) {
         return;
     }

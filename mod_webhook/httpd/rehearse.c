@@ -91,7 +91,8 @@ static const char *asked_for(const wh_json *head, const char *name, apr_pool_t *
 
 static int same_settings(const wh_dir_conf *a, const wh_dir_conf *b)
 {
-    return a->rules == b->rules && a->drops == b->drops && a->route == b->route && a->validate == b->validate;
+    return a->rules == b->rules && a->drops == b->drops && a->route == b->route && a->validate == b->validate && a->methods == b->methods
+           && a->content_types == b->content_types && a->payload_field == b->payload_field && a->decode == b->decode;
 }
 
 /* A place by its path, else by the name of its endpoint. @return NULL or an error text */
@@ -201,13 +202,13 @@ static int rehearse_request(wh_req *wq, const wh_json *head, const webhook_slice
 
     wq->body.data = *body;
     wq->body.len = (apr_off_t)body->len;
-    wq->body.complete = wq->body_read = wq->screened = 1;
-    wq->request.body = *body;
+    wq->body.complete = wq->body_read = 1;
+    wq->screened = wq->conf;
     if ((rc = wh_req_screen_form(wq)) != OK) {
         return rc;
     }
-    if (wq->body.len > wh_conf_body_limit(wq->conf)) {
-        return wh_refuse(wq, WH_REFUSAL_BODY_TOO_LARGE, NULL);
+    if ((rc = wh_req_signed_body(wq, &wq->request.body)) != OK) {
+        return rc;
     }
     wh_verifier_rehearse(wq->auth->provider, wq->auth->verifier, &wq->request, &wq->verdict, handshake, wq->r->pool);
     wq->verdict.status = HTTP_OK;
@@ -319,6 +320,11 @@ static const char *rehearse(rehearsal *k, wh_global *g)
         to.baton = k;
         k->wq->seen->nelts = 0; /* what WebhookValidate's choice of a schema may have asked is no rule's */
         rc = wh_route_choose(k->wq, r, &to);
+    }
+    if (rc == OK && to.handlers) {
+        /* their values are of no interest; that one of them cannot be read from the payload is */
+        wh_templates_freeze(k->wq, r, (const char *const *)to.handlers->elts, to.handlers->nelts);
+        rc = wh_req_payload_check(k->wq);
     }
     wh_buf_adds(&k->out, "]");
     put_outcome(k, rc, handshake, &to);

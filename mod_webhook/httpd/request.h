@@ -6,11 +6,12 @@
  * The phases, in httpd's order:
  *
  *   post_read_request    spoofed X-Webhook-* headers out; after an internal redirect: variables and replayed body in again
- *   access_checker       TLS, method, media type, declared length, required headers, timestamp: nothing of the body is read
- *   check_authn          AuthType Webhook: body and signature
- *   fixups               body and signature where nobody asked yet; the refusal again where one is (Satisfy Any ignores the earlier one)
+ *   access_checker       TLS, method, content coding and media type, declared length, required headers, timestamp: nothing of the body is read
+ *   check_authn          AuthType Webhook: body, signature, WebhookValidate
+ *   fixups               the same where nobody asked yet; the refusal again where one is (Satisfy Any ignores the earlier one)
  *   insert_filter        the replay filter, where a body was verified
- *   handler              the last gate: nothing runs behind a gate, and nothing is accepted, without a verdict for this very endpoint
+ *   handler              the last gate: nothing runs behind a gate, and nothing is accepted, without a verdict for this very endpoint;
+ *                        handshakes are answered; rules, templates, the store, the answer
  *   insert_error_filter  the form of a refusal: problem+json, unless the admin's ErrorDocument wins
  *
  * No phase writes to the client but the handler; the others answer with a status and leave the form to insert_error_filter, so that
@@ -59,7 +60,7 @@ typedef struct wh_req {
     const char *detail;
     apr_interval_time_t retry_after;
     int unenforced;              /* WebhookEnforce Off: accepted although verification refused it; status, reason and detail say why */
-    int screened;                /* the gates before the body were passed */
+    const wh_dir_conf *screened; /* the settings under which the gates before the body were passed; NULL: not yet */
     int body_taken;              /* the body was read under another endpoint: this one can never verify it */
     int body_read;               /* reading began */
     int passed;                  /* handed on to another handler: errors from here on are its own */
@@ -96,11 +97,14 @@ int wh_hook_handler(request_rec *r);
 void wh_hook_insert_filter(request_rec *r);
 
 /* verdict.c: one verdict per request and endpoint */
-/** The record of this request for the endpoint in force here (by its configuration alone), made on first use. NULL: no endpoint here. */
+/** The endpoint settings in force for this request; NULL without any, ->auth NULL: no endpoint. */
+const wh_dir_conf *wh_conf_here(const request_rec *r);
+/** The record of this request for the endpoint in force here (by its configuration alone), made on first use; a sub-request finds that of the
+ *  request it belongs to, with the settings of that. NULL: no endpoint here. */
 wh_req *wh_req_get(request_rec *r);
 /** The record if there is one, looking at r, r->main and r->prev; never creates. For variables and logs. */
 wh_req *wh_req_find(const request_rec *r);
-/** The gates before the body (memoised). @return OK or an HTTP status (wq->reason set). */
+/** The gates before the body (once for each place the request comes to). @return OK or an HTTP status (wq->reason set). */
 int wh_req_screen(wh_req *wq);
 /** The record of a request under these settings, which nobody else has yet: for wh_req_get() and for rehearsals. */
 wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf);
@@ -110,9 +114,11 @@ int wh_req_screen_form(wh_req *wq);
 int wh_req_verify(wh_req *wq);
 /** Whether the request is known to be its sender's: accepted, by a scheme that verifies, and not merely let pass. */
 int wh_req_proven(const wh_req *wq);
-/** Whether an acceptance also counts under the settings in force now: a verdict is shared by all places of one endpoint, and one of them may
- *  demand TLS or enforce what another did not. */
-int wh_req_holds(const wh_req *wq);
+/** Whether an acceptance also counts for this sub-request: a verdict is shared by all places of one endpoint, and this one may demand TLS or
+ *  a valid payload, or enforce what another did not. */
+int wh_req_holds(const wh_req *wq, const request_rec *r);
+/** The headers as they were received. */
+const apr_table_t *wh_req_headers(const wh_req *wq);
 
 /* payload.c: what the body means */
 /** The payload, read on first use; `broken` says that it is not what its type says. Never NULL once the request is verified; NULL before
@@ -133,8 +139,8 @@ int wh_req_signed_body(wh_req *wq, webhook_slice *out);
 /** Hold the payload of a verified request against WebhookValidate, once. @return OK or the status of the refusal */
 int wh_req_validate(wh_req *wq);
 
-/* transport.c: WebhookRequireTLS. @return NULL, or what speaks against the way the request came (r->pool) */
-const char *wh_tls_fault(const wh_req *wq);
+/* transport.c: WebhookRequireTLS (tls: may be NULL). @return NULL, or what speaks against the way the request came (r->pool) */
+const char *wh_tls_fault(request_rec *r, const wh_tls *tls);
 
 /* body.c: spool */
 /** Read the whole body once, within limit and time. @return OK or a refusal's status (and wq->reason set) */

@@ -210,10 +210,8 @@ static conn_rec *real_connection(request_rec *r)
     return r->connection->master ? r->connection->master : r->connection;
 }
 
-const char *wh_tls_fault(const wh_req *wq)
+const char *wh_tls_fault(request_rec *r, const wh_tls *tls)
 {
-    request_rec *r = wq->r;
-    const wh_tls *tls = wq->conf->tls;
     conn_rec *c = real_connection(r);
     said s = {0, 0};
 

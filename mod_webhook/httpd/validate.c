@@ -132,7 +132,7 @@ int wh_req_validate(wh_req *wq)
         return fail(wq, line ? line->report : reports_only(wq->conf->validate), payload->refusal, payload->detail);
     }
     /* Of a batch each event for itself. */
-    if (payload->events && wh_media_is(apr_table_get(wq->r->headers_in, "Content-Type"), WH_CE_BATCH_TYPE)) {
+    if (payload->events && wh_media_is(apr_table_get(wh_req_headers(wq), "Content-Type"), WH_CE_BATCH_TYPE)) {
         for (i = 0; i < payload->events->nelts; i++) {
             const wh_cloudevent *ce = APR_ARRAY_IDX(payload->events, i, const wh_cloudevent *);
             if ((rc = one(wq, ce->type, ce->json)) != OK) {

@@ -77,6 +77,7 @@ void wh_vars_export(wh_req *wq, request_rec *r)
         else {
             /* SetEnv, or the request this one was redirected from, must not speak for a value that is not there. */
             apr_table_unset(r->subprocess_env, variables[i].name);
+            apr_table_unset(r->notes, variables[i].name);
         }
     }
 }

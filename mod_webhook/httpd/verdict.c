@@ -19,9 +19,6 @@
 
 APLOG_USE_MODULE(webhook);
 
-static const char *const post_only[] = {"POST", NULL};
-static const char *const json_types[] = {"application/json", "+json", NULL};
-
 static wh_req *slot(const request_rec *r)
 {
     return ap_get_module_config(r->request_config, &webhook_module);
@@ -42,6 +39,17 @@ wh_req *wh_req_find(const request_rec *r)
         }
     }
     return NULL;
+}
+
+const wh_dir_conf *wh_conf_here(const request_rec *r)
+{
+    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
+    return conf ? wh_conf_effective(conf) : NULL;
+}
+
+const apr_table_t *wh_req_headers(const wh_req *wq)
+{
+    return wq->headers_in ? wq->headers_in : wq->r->headers_in;
 }
 
 /*
@@ -100,20 +108,27 @@ wh_req *wh_req_make(request_rec *r, const wh_dir_conf *conf)
 
 wh_req *wh_req_get(request_rec *r)
 {
-    const wh_dir_conf *conf = ap_get_module_config(r->per_dir_config, &webhook_module);
+    const wh_dir_conf *conf;
     const request_rec *o;
     wh_req *wq = slot(r);
 
     if (wq && wq->dir_config == r->per_dir_config) {
         return wq;
     }
-    if (!conf || !(conf = wh_conf_effective(conf, r->pool))->auth) {
+    if ((conf = wh_conf_here(r)) == NULL || !conf->auth) {
         return NULL;
     }
     for (o = r; o; o = origin(o)) {
         wq = slot(o);
         if (wq && wq->auth == conf->auth) {
+            if (r->main) {
+                return wq; /* who looks on from a sub-request changes nothing: wh_req_holds() has the settings there */
+            }
             /* Same endpoint, other section (DirectoryIndex, a rewrite): the verdict holds, the settings are those in force here. */
+            if (wq->conf->decode != conf->decode || wq->conf->payload_field != conf->payload_field) {
+                wq->payload = NULL;
+                wq->decoded = 0;
+            }
             wq->conf = conf;
             wq->dir_config = r->per_dir_config;
             ap_set_module_config(r->request_config, &webhook_module, wq);
@@ -140,28 +155,13 @@ static int has_word(const char *const *list, const char *word)
     return 0;
 }
 
-/* NULL-terminated copy of a configured list, or the scheme's, or the default. */
-static const char *const *words(const apr_array_header_t *own, const char *const *scheme, const char *const *fallback, apr_pool_t *p)
-{
-    const char **list;
-
-    if (!own) {
-        return scheme ? scheme : fallback;
-    }
-    list = apr_palloc(p, sizeof(*list) * (apr_size_t)(own->nelts + 1));
-    if (own->nelts) {
-        memcpy(list, own->elts, sizeof(*list) * (apr_size_t)own->nelts);
-    }
-    list[own->nelts] = NULL;
-    return list;
-}
-
 static int screen_type(wh_req *wq)
 {
     request_rec *r = wq->r;
-    const char *header = apr_table_get(r->headers_in, "Content-Type");
-    const char *coding = apr_table_get(r->headers_in, "Content-Encoding");
-    const char *const *list;
+    const char *header = apr_table_get(wh_req_headers(wq), "Content-Type");
+    const char *coding = apr_table_get(wh_req_headers(wq), "Content-Encoding");
+    const char *const *list = wh_conf_content_types(wq->conf);
+    wh_payload_kind kind = wq->kind;
     int codings = wq->conf->decode ? wq->conf->decode->codings : 0, known;
 
     if ((known = wh_coding_find(coding)) != 0 && (known < 0 || !(codings & known))) {
@@ -173,7 +173,6 @@ static int screen_type(wh_req *wq)
                                                                           : "deflate");
         return wh_refuse(wq, WH_REFUSAL_CONTENT_ENCODING, apr_psprintf(r->pool, "Content-Encoding is \"%s\"", coding));
     }
-    list = words(wq->conf->content_types, wq->auth->traits->content_types, json_types, r->pool);
     if (!header || !*header) {
         if (!ap_request_has_body(r) || has_word(list, "*")) {
             return OK;
@@ -182,6 +181,9 @@ static int screen_type(wh_req *wq)
     }
     if (!wh_media_find(list, header, &wq->kind)) {
         return wh_refuse(wq, WH_REFUSAL_CONTENT_TYPE, apr_psprintf(r->pool, "Content-Type is \"%s\"", header));
+    }
+    if (wq->kind != kind) {
+        wq->payload = NULL; /* read for another place, where this type meant something else */
     }
     /* JSON is UTF-8 (RFC 8259): a charset that says otherwise is a body nobody here would read as its sender means it. */
     if (wq->kind == WH_PAYLOAD_JSON && !wh_media_is_utf8(header)) {
@@ -193,7 +195,7 @@ static int screen_type(wh_req *wq)
 static int screen_method(wh_req *wq)
 {
     request_rec *r = wq->r;
-    const char *const *list = words(wq->conf->methods, wq->auth->traits->methods, post_only, r->pool), *const *m;
+    const char *const *list = wh_conf_methods(wq->conf), *const *m;
     const char *allow = "";
 
     if (has_word(list, r->method)) {
@@ -208,10 +210,13 @@ static int screen_method(wh_req *wq)
 
 static int screen_length(wh_req *wq)
 {
-    const char *header = apr_table_get(wq->r->headers_in, "Content-Length");
+    const char *header = apr_table_get(wh_req_headers(wq), "Content-Length");
     apr_off_t limit = wh_conf_body_limit(wq->conf);
     apr_int64_t length;
 
+    if (wq->body.complete && wq->body.len > limit) {
+        return wh_refuse(wq, WH_REFUSAL_BODY_TOO_LARGE, apr_psprintf(wq->r->pool, "more than %" APR_OFF_T_FMT " bytes", limit));
+    }
     if (!header) {
         return OK;
     }
@@ -228,7 +233,7 @@ static int screen_scheme(wh_req *wq)
     const wh_auth *auth = wq->auth;
     const char *const *name;
 
-    if (!wh_conf_enforces(wq->conf)) {
+    if (wq->state != WH_UNDECIDED || !wh_conf_enforces(wq->conf)) {
         return OK; /* verification comes to the same, with the body, and only reports it */
     }
     if (auth->provider->screen) {
@@ -249,7 +254,7 @@ static int screen_scheme(wh_req *wq)
 
 static int screen_transport(wh_req *wq)
 {
-    const char *fault = wh_tls_fault(wq);
+    const char *fault = wh_tls_fault(wq->r, wq->conf->tls);
     return fault ? wh_refuse(wq, WH_REFUSAL_TLS_REQUIRED, fault) : OK;
 }
 
@@ -270,14 +275,14 @@ int wh_req_screen(wh_req *wq)
     if (wq->state == WH_REFUSED) {
         return wq->status;
     }
-    /* Each time: the place may be another one of the same endpoint by now. */
-    if ((rc = screen_transport(wq)) != OK || wq->screened) {
+    /* A request may come to another place of the same endpoint, which has gates of its own. */
+    if (wq->screened == wq->conf) {
+        return OK;
+    }
+    if ((rc = screen_transport(wq)) != OK || (rc = wh_req_screen_form(wq)) != OK || (rc = screen_scheme(wq)) != OK) {
         return rc;
     }
-    wq->screened = 1;
-    if ((rc = wh_req_screen_form(wq)) != OK || (rc = screen_scheme(wq)) != OK) {
-        return rc;
-    }
+    wq->screened = wq->conf;
     ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, wq->r, "WH0250: endpoint %s: method, media type, length and headers pass",
                   wq->auth->name);
     return OK;
@@ -285,16 +290,19 @@ int wh_req_screen(wh_req *wq)
 
 /* ---- the verdict ---- */
 
-int wh_req_holds(const wh_req *wq)
+int wh_req_holds(const wh_req *wq, const request_rec *r)
 {
-    return wq->state == WH_ACCEPTED && !(wq->unenforced && wh_conf_enforces(wq->conf)) && !wh_tls_fault(wq);
+    const wh_dir_conf *here = wh_conf_here(r);
+
+    return wq->state == WH_ACCEPTED && !(wq->unenforced && wh_conf_enforces(here)) && !wh_tls_fault(wq->r, here->tls)
+           && (!here->validate || here->validate->nelts == 0 || here->validate == wq->validated);
 }
 
 /*
  * WebhookEnforce Off: what would have been refused is reported and goes on, marked everywhere as unverified. A warning, for each of them
  * is one that an endpoint as it should be would not have let in.
  */
-static int let_pass(wh_req *wq)
+static void let_pass(wh_req *wq)
 {
     const webhook_verdict *v = &wq->verdict;
 
@@ -308,7 +316,6 @@ static int let_pass(wh_req *wq)
     WH_COUNT(wq->count, unenforced, 1);
     ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, wq->r, "WH0420: not enforced: endpoint=%s id=%s reason=%s status=%d%s%s", wq->auth->name,
                   wq->id, wq->reason, wq->status, wq->detail ? " " : "", wq->detail ? wq->detail : "");
-    return OK;
 }
 
 int wh_req_verify(wh_req *wq)
@@ -318,18 +325,15 @@ int wh_req_verify(wh_req *wq)
     const webhook_secrets *secrets;
     int rc, handshake;
 
-    if (wq->state == WH_REFUSED) {
-        return wq->status;
+    if ((rc = wh_req_screen(wq)) != OK) {
+        return rc;
     }
     if (wq->state != WH_UNDECIDED) {
-        if ((rc = screen_transport(wq)) == OK && wq->unenforced && wh_conf_enforces(wq->conf)) {
+        if (wq->unenforced && wh_conf_enforces(wq->conf)) {
             wq->unenforced = 0;
             return wh_refuse_verdict(wq, &wq->verdict);
         }
-        return rc == OK ? wh_req_validate(wq) : rc;
-    }
-    if ((rc = wh_req_screen(wq)) != OK) {
-        return rc;
+        return wh_req_validate(wq);
     }
     if (wq->body_taken) {
         return wh_refuse(wq, WH_REFUSAL_NOT_VERIFIED, "the body was already read for another endpoint");
@@ -367,8 +371,8 @@ int wh_req_verify(wh_req *wq)
         if (wh_conf_enforces(wq->conf)) {
             return wh_refuse_verdict(wq, &wq->verdict);
         }
-        rc = let_pass(wq);
-        return rc == OK ? wh_req_validate(wq) : rc;
+        let_pass(wq);
+        return wh_req_validate(wq);
     }
     wq->state = WH_ACCEPTED;
     ap_log_rerror(APLOG_MARK, APLOG_TRACE2, 0, r, "WH0252: endpoint %s: verified, key %s, event %s, sender's id %s (%s)", auth->name,

@@ -396,7 +396,7 @@ static void settle_one(mem_state *m, webhook_settlement *t, apr_time_t now)
 }
 
 /* The job of this handler that is due longest; NULL if none is. *next: earliest time later than now */
-static mem_job *oldest_due(const mem_state *m, const char *handler, apr_time_t now, mem_delivery **of, apr_time_t *next)
+static mem_job *oldest_due(const mem_state *m, const webhook_lease_want *want, apr_time_t now, mem_delivery **of, apr_time_t *next)
 {
     mem_job *best = NULL;
     int i, k;
@@ -405,8 +405,10 @@ static mem_job *oldest_due(const mem_state *m, const char *handler, apr_time_t n
         for (k = 0; k < wh_mem_at(m, i)->jobs->nelts; k++) {
             mem_job *j = wh_mem_job(wh_mem_at(m, i), k);
 
-            if (j->state > RETRY || strcmp(j->handler, handler) != 0)
+            if (j->state > RETRY || strcmp(j->handler, want->handler) != 0)
                 continue;
+            if (want->wait_max > 0 && j->due - now > want->wait_max)
+                j->due = now + want->wait_max; /* the clock was set back */
             if (j->due > now) {
                 if (!*next || j->due < *next)
                     *next = j->due;
@@ -434,7 +436,7 @@ static apr_status_t mem_turn(webhook_store *s, webhook_settlement *const *settle
         left = 0;
         for (i = 0; i < want_count; i++) {
             mem_delivery *d = NULL;
-            mem_job *j = oldest_due(s->m, wants[i].handler, now, &d, next_due);
+            mem_job *j = oldest_due(s->m, &wants[i], now, &d, next_due);
             webhook_delivery *copied;
             webhook_lease *l;
 

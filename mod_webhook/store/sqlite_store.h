@@ -110,6 +110,9 @@ typedef enum wh_sq_closed { WH_DL_OPEN, WH_DL_DONE, WH_DL_DEAD, WH_DL_UNROUTED, 
     X(DELIVERY_STATE, "UPDATE deliveries SET open=?2, dead=?3, closed=?4, finished=?5 WHERE n=?1")                                   \
     /* turn */                                                                                                                       \
     X(FIRST_DUE, "SELECT min(due) FROM jobs WHERE state<2 AND handler=?1")                                                           \
+    X(DUE_BOUNDS, "SELECT (SELECT min(due) FROM jobs WHERE state<2 AND handler=?1), (SELECT max(due) FROM jobs WHERE state<2 AND handler=?1)") \
+    X(DUE_TOO_LATE,                                                                                                                  \
+      "UPDATE jobs SET due=?2 WHERE job IN (SELECT job FROM jobs WHERE state<2 AND handler=?1 AND due>?2 ORDER BY due LIMIT ?3)")    \
     X(FIRST_AFTER, "SELECT min(due) FROM jobs WHERE state<2 AND handler=?1 AND due>?2")                                              \
     X(DUE, "SELECT job FROM jobs WHERE state<2 AND handler=?1 AND due<=?2 ORDER BY due LIMIT ?3")                                    \
     X(JOB_GET, "SELECT delivery, handler, state, attempts, created, token, owner, leased FROM jobs WHERE job=?1")                    \

@@ -148,7 +148,13 @@ static int settle_one(webhook_store *s, webhook_settlement *t, apr_time_t now)
 
 /* --------------------------------------------------------------------------------------------------------------- lease --- */
 
-/* Look without the lock whether anything is due. @param due answer: something is; *next the earliest later time */
+/* A job of this handler that is due later was given its time by a clock that was set back since. */
+static apr_time_t latest(const webhook_lease_want *want, apr_time_t now)
+{
+    return want->wait_max > 0 && now < INT64_MAX - want->wait_max ? now + want->wait_max : INT64_MAX;
+}
+
+/* Look without the lock whether anything is to be done. @param due answer: something is; *next the earliest later time */
 static int look(webhook_store *s, const webhook_lease_want *wants, int count, apr_time_t now, int *due, apr_time_t *next)
 {
     int i, rc = SQLITE_OK;
@@ -156,19 +162,20 @@ static int look(webhook_store *s, const webhook_lease_want *wants, int count, ap
     *due = 0;
     *next = 0;
     for (i = 0; i < count && rc == SQLITE_OK; i++) {
-        sqlite3_int64 handler, first;
+        sqlite3_int64 handler, first, last;
         sqlite3_stmt *stmt;
 
         rc = wh_sq_name_key(s, wants[i].handler, 0, &handler);
         if (rc != SQLITE_OK || !handler)
             continue;
-        rc = wh_sq_row(s, WH_SQ_FIRST_DUE, &stmt, "i", handler);
+        rc = wh_sq_row(s, WH_SQ_DUE_BOUNDS, &stmt, "i", handler);
         if (rc != SQLITE_ROW)
             continue;
-        first = sqlite3_column_type(stmt, 0) == SQLITE_NULL ? 0 : sqlite3_column_int64(stmt, 0);
+        first = sqlite3_column_int64(stmt, 0);
+        last = sqlite3_column_int64(stmt, 1);
         rc = SQLITE_OK;
         if (sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
-            if (first <= now)
+            if (first <= now || last > latest(&wants[i], now))
                 *due = 1;
             else if (!*next || first < *next)
                 *next = first;
@@ -176,6 +183,25 @@ static int look(webhook_store *s, const webhook_lease_want *wants, int count, ap
         wh_sq_done(stmt);
     }
     return rc;
+}
+
+#define TOO_LATE_MAX 1000
+
+/* Due times that no policy of the handler gives any more. So many at a time: others want the lock too. */
+static int bring_forward(webhook_store *s, const webhook_lease_want *want, sqlite3_int64 handler, apr_time_t now, apr_time_t *next)
+{
+    int rc, changed;
+
+    if (latest(want, now) == INT64_MAX)
+        return SQLITE_OK;
+    rc = wh_sq_run(s, WH_SQ_DUE_TOO_LATE, "iii", handler, (sqlite3_int64)latest(want, now), (sqlite3_int64)TOO_LATE_MAX);
+    if (rc != SQLITE_OK || (changed = sqlite3_changes(s->db)) == 0)
+        return rc;
+    wh_log(WH_LOG_NOTICE, 0, "WH0531: store %s: %d jobs for %s were due later than any retry can be: the clock was set back; they are due "
+           "within %d s now", s->conf->path, changed, want->handler, (int)apr_time_sec(want->wait_max));
+    if (changed == TOO_LATE_MAX)
+        *next = now;
+    return SQLITE_OK;
 }
 
 /* Jobs due for one handler, oldest first. */
@@ -186,6 +212,9 @@ static int due_jobs(webhook_store *s, const webhook_lease_want *want, apr_time_t
     int rc = wh_sq_name_key(s, want->handler, 0, &handler);
 
     if (rc != SQLITE_OK || !handler)
+        return rc;
+    rc = bring_forward(s, want, handler, now, next);
+    if (rc != SQLITE_OK)
         return rc;
     rc = wh_sq_row(s, WH_SQ_DUE, &stmt, "iii", handler, (sqlite3_int64)now, (sqlite3_int64)want->max);
     for (; rc == SQLITE_ROW; rc = wh_sq_next(stmt))

@@ -61,11 +61,13 @@ const char *wh_store_configure(wh_store_spec **out, const char *text, const apr_
 
 apr_time_t wh_store_lost_due(int attempts, apr_time_t now)
 {
-    const int at_once = 3, steps = 12; /* 2^12 s is over an hour */
+    const int at_once = 3, steps = 12; /* 2^12 s is more than the most */
+    apr_interval_time_t delay;
     int n = attempts - at_once - 1;
 
     if (n < 0)
         return now;
     n = n < steps ? n : steps;
-    return now + ((apr_time_t)1 << n < 3600 ? apr_time_from_sec((apr_time_t)1 << n) : apr_time_from_sec(3600));
+    delay = apr_time_from_sec((apr_time_t)1 << n);
+    return now + (delay < WH_STORE_LOST_MAX ? delay : WH_STORE_LOST_MAX);
 }

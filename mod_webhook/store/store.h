@@ -50,10 +50,11 @@ const char *wh_store_configure(wh_store_spec **out, const char *text, const apr_
 
 /**
  * When a job whose attempt was lost (its dispatcher died) is due again. The first three times at once; from then on after 1 s, 2 s, 4 s ...
- * at most an hour: a delivery that kills every dispatcher must not do so ten times a second for ever. For providers' reclaim().
+ * at most WH_STORE_LOST_MAX: a delivery that kills every dispatcher must not do so ten times a second for ever. For providers' reclaim().
  * @param attempts attempts of the job so far, the lost one included
  */
 apr_time_t wh_store_lost_due(int attempts, apr_time_t now);
+#define WH_STORE_LOST_MAX apr_time_from_sec(3600)
 
 /**
  * Who owns the store's files: for a tool started as root, which becomes that user before it opens the store (files made by root would lock

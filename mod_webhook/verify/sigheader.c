@@ -221,13 +221,15 @@ static int repeated_entry(void *baton, const char *name, const char *value)
     webhook_slice s = { value, strlen(value) };
     apr_size_t at = 0, len;
     const char *item;
+    int rc;
 
     (void)name;
     /* httpd may have folded the lines into one: "a, b" */
-    while (next_item(s, &at, ',', 1, &item, &len) > 0) {
+    while ((rc = next_item(s, &at, ',', 1, &item, &len)) > 0) {
         webhook_slice one = { item, len };
         if (++f->seen > WH_MAX_CANDIDATES || !read_value(f->c, one, f->loc->slot)) f->bad = 1;
     }
+    if (rc < 0) f->bad = 1; /* an empty signature is one that is not well formed, also among others */
     return 1;
 }
 

@@ -2,7 +2,7 @@
 /* vectors.c: see vectors.h. */
 #include "verify/vectors.h"
 
-#include <apr_file_info.h>
+#include <apr_file_io.h>
 #include <apr_strings.h>
 #include <string.h>
 #include "core/encoding.h"
@@ -40,6 +40,7 @@ static const struct {
 
 typedef struct gathering {
     apr_pool_t *p;
+    const webhook_verifier_provider *provider;
     apr_array_header_t *secrets; /* webhook_secret * */
     apr_array_header_t *options; /* webhook_option */
 } gathering;
@@ -133,6 +134,48 @@ static int find_role(const char *name, member_role *out)
 
 static const char *gather(gathering *g, const wh_json_value *key);
 
+static int takes_option(const gathering *g, const char *name)
+{
+    wh_verifier_info info;
+    const char *own, *values;
+    apr_size_t len;
+    int i;
+
+    for (i = 0; wh_verifier_parameter(g->provider, i, &own, &values); i++) {
+        if (strcmp(own, name) == 0) return 1;
+    }
+    if (!wh_verifier_describe(g->provider, &info)) return 1;
+    if (info.generic && strncmp(name, "var.", 4) == 0) return 1;
+    for (own = info.variables; *own; own += len + (own[len] == ' ')) {
+        len = strcspn(own, " ");
+        if (strlen(name) == len - (own[len - 1] == '?') && strncmp(own, name, strlen(name)) == 0) return 1;
+    }
+    return 0;
+}
+
+/* "verifier_token", "channelSecret": a secret by what it is called. @return the secret's id, "" for none of its own, NULL for a member that is something else */
+static const char *secret_by_name(const char *name)
+{
+    static const char *const ends[] = { "secret", "key", "token", "password" }, *const ids[] = { "primary", "secondary", "current", "next",
+                                                                                               "previous", "old", "new" };
+    apr_size_t i, len = strlen(name);
+
+    for (i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+        if (strncmp(name, ids[i], strlen(ids[i])) == 0) return ids[i];
+    }
+    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (len >= strlen(ends[i]) && strcasecmp(name + len - strlen(ends[i]), ends[i]) == 0) return "";
+    }
+    return NULL;
+}
+
+/* {"key": ..., "secret": ...}, as Pusher calls them: beside a secret the key is its name. So is an id, unless it is a place ("header:X"). */
+static int is_key_name(const wh_json_value *object, const char *name, const char *text)
+{
+    if (!text || !wh_json_get(object, "secret")) return 0;
+    return strcmp(name, "key") == 0 || (strcmp(name, "id") == 0 && !strchr(text, ':'));
+}
+
 /* The id and user members belong to the secret beside them. */
 static const char *gather_object(gathering *g, const wh_json_value *key)
 {
@@ -140,6 +183,7 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
     const char *id = private_key ? text_of(wh_json_get(key, "public_key"), g->p) : NULL, *user = NULL, *name, *err;
     apr_size_t i;
     member_role role;
+    int before = g->secrets->nelts;
 
     if (wh_json_get(key, "kty") || (wh_json_get(key, "keys") && wh_json_typeof(wh_json_get(key, "keys")) == WH_JSON_ARRAY
                                     && wh_json_get(wh_json_at(wh_json_get(key, "keys"), 0), "kty"))) {
@@ -148,9 +192,10 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
     }
     for (i = 0; i < wh_json_size(key); i++) {
         const wh_json_value *v = &key->u.members[i].value;
-        if (!find_role(name_of(key, i, g->p), &role)) continue;
-        if (role == ROLE_ID && !id) id = text_of(v, g->p);
-        if (role == ROLE_USER) user = text_of(v, g->p);
+        const char *text = text_of(v, g->p);
+        int known = find_role((name = name_of(key, i, g->p)), &role);
+        if (((known && role == ROLE_ID) || is_key_name(key, name, text)) && !id) id = text;
+        if (known && role == ROLE_USER) user = text;
     }
     for (i = 0; i < wh_json_size(key); i++) {
         const wh_json_value *v = &key->u.members[i].value;
@@ -160,6 +205,7 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
             if (!private_key && text) add_secret(g, id, text, strlen(text));
             continue;
         }
+        if (is_key_name(key, name, text)) continue;
         if (!find_role(name, &role)) {
             wh_buf list;
             apr_size_t k;
@@ -184,7 +230,8 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
                 }
                 text = wh_json_size(v) ? list.data : "none";
             }
-            if (text) add_option(g, copy, text);
+            if (text && takes_option(g, copy)) add_option(g, copy, text);
+            else if (text && (option = secret_by_name(name)) != NULL) add_secret(g, *option ? option : id, text, strlen(text));
             continue;
         }
         if (role == ROLE_MAP || (role == ROLE_SECRET && !text)) {
@@ -214,6 +261,8 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
             add_secret(g, id, (const char *)room, len);
         }
     }
+    /* {"api_key": ...} alone: what names the key elsewhere is the secret itself */
+    if (g->secrets->nelts == before && id) add_secret(g, NULL, id, strlen(id));
     return NULL;
 }
 
@@ -281,8 +330,12 @@ const char *wh_vector_prepare(wh_vector *out, const wh_json_value *record, apr_p
     out->id = text_of(wh_json_get(record, "id"), p);
     if (!out->id) return "a record has no id";
     if (!name || !url) return "provider or url is missing";
-    if ((out->provider = wh_verifier_builtin(name)) == NULL) return apr_psprintf(p, "there is no scheme \"%s\"", name);
+    if ((out->provider = wh_verifier_builtin(name)) == NULL) {
+        const char *meant = wh_verifier_near(name, p);
+        return apr_psprintf(p, "there is no scheme \"%s\"%s%s%s", name, meant ? " (near: " : "", meant ? meant : "", meant ? ")" : "");
+    }
     g.p = p;
+    g.provider = out->provider;
     g.secrets = apr_array_make(p, 2, sizeof(webhook_secret *));
     g.options = apr_array_make(p, 4, sizeof(webhook_option));
     if ((err = gather(&g, wh_json_get(record, "key"))) != NULL) return err;
@@ -340,35 +393,4 @@ const char *wh_vectors_load(const wh_json_value **list, const char *file, apr_po
     }
     *list = wh_json_root(doc);
     return wh_json_typeof(*list) == WH_JSON_ARRAY ? NULL : apr_psprintf(p, "%s: expected an array of records", file);
-}
-
-int wh_vectors_run(const char *file, apr_file_t *out, const char **error, apr_pool_t *p)
-{
-    const wh_json_value *list;
-    apr_pool_t *scratch;
-    apr_size_t i;
-    int rc = 0;
-
-    if ((*error = wh_vectors_load(&list, file, p)) != NULL) return 2;
-    apr_pool_create(&scratch, p);
-    for (i = 0; i < wh_json_size(list); i++) {
-        wh_vector v;
-        webhook_verdict verdict;
-        webhook_reply reply;
-        int replied;
-        const char *err;
-
-        apr_pool_clear(scratch);
-        err = wh_vector_prepare(&v, wh_json_at(list, i), scratch);
-        if (err) {
-            apr_file_printf(out, "%s refused unusable: %s\n", v.id ? v.id : "?", err);
-            rc = 2;
-            continue;
-        }
-        wh_verify_request(v.provider, v.verifier, &v.secrets, &v.request, &verdict, &reply, &replied, scratch);
-        if (verdict.status == 200) apr_file_printf(out, "%s accepted\n", v.id);
-        else apr_file_printf(out, "%s refused %s\n", v.id, verdict.reason);
-    }
-    apr_pool_destroy(scratch);
-    return rc;
 }

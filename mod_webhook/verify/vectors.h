@@ -10,7 +10,6 @@
 #ifndef WH_VERIFY_VECTORS_H
 #define WH_VERIFY_VECTORS_H
 
-#include <apr_file_io.h>
 #include <apr_pools.h>
 #include "core/json.h"
 #include "webhook_provider.h"
@@ -27,12 +26,6 @@ typedef struct wh_vector {
 
 /** Turn one record into a configured scheme with secrets and a request. @return NULL or an error text */
 const char *wh_vector_prepare(wh_vector *out, const wh_json_value *record, apr_pool_t *p);
-
-/**
- * Run a file. One line per record to `out`: "ID accepted" or "ID refused REASON"; a record that cannot be run is "ID refused unusable: why".
- * @return 0 when every record could be run, 2 otherwise or when the file cannot be read (then *error says why)
- */
-int wh_vectors_run(const char *file, apr_file_t *out, const char **error, apr_pool_t *p);
 
 /** Read a file of records. @return NULL or an error text */
 const char *wh_vectors_load(const wh_json_value **list, const char *file, apr_pool_t *p);

@@ -3,6 +3,8 @@
 #include "verify/verify.h"
 #include "verify/scheme.h"
 
+#include <apr_lib.h>
+#include <apr_strings.h>
 #include <string.h>
 
 static const char *const primitive_names[] = { "none", "token", "hmac", "hash", "public-key", "jwt", "httpsig" };
@@ -20,6 +22,61 @@ const webhook_verifier_provider *wh_verifier_builtin(const char *name)
         if (strcmp(wh_preset_rows[i].provider.name, name) == 0) return &wh_preset_rows[i].provider;
     }
     return NULL;
+}
+
+#define NEAR_WORD 40 /* letters and digits looked at */
+#define NEAR_MOST 8  /* names in an answer */
+
+/* Letters and digits alone, in lower case: "Cal.com", "calcom" and "cal-com" are one word. */
+static apr_size_t near_word(char *out, const char *text)
+{
+    apr_size_t n = 0;
+
+    for (; *text && n < NEAR_WORD; text++) {
+        if (apr_isalnum(*text)) out[n++] = (char)apr_tolower(*text);
+    }
+    out[n] = '\0';
+    return n;
+}
+
+/* Letters to add, drop or change to make one word the other (Levenshtein) */
+static apr_size_t near_distance(const char *a, apr_size_t alen, const char *b, apr_size_t blen)
+{
+    apr_size_t row[NEAR_WORD + 1], i, k;
+
+    for (k = 0; k <= blen; k++) row[k] = k;
+    for (i = 1; i <= alen; i++) {
+        apr_size_t diagonal = row[0];
+        row[0] = i;
+        for (k = 1; k <= blen; k++) {
+            apr_size_t least = diagonal + (a[i - 1] != b[k - 1]);
+            if (row[k] + 1 < least) least = row[k] + 1;
+            if (row[k - 1] + 1 < least) least = row[k - 1] + 1;
+            diagonal = row[k];
+            row[k] = least;
+        }
+    }
+    return row[blen];
+}
+
+const char *wh_verifier_near(const char *name, apr_pool_t *p)
+{
+    char given[NEAR_WORD + 1], own[NEAR_WORD + 1], title[NEAR_WORD + 1];
+    apr_size_t given_len = near_word(given, name ? name : ""), own_len, title_len;
+    const char *list = NULL;
+    int i, found = 0;
+
+    for (i = 0; i < wh_preset_count && given_len > 1 && found < NEAR_MOST; i++) {
+        const wh_preset *row = &wh_preset_rows[i];
+        own_len = near_word(own, row->provider.name);
+        title_len = near_word(title, row->title);
+        if ((given_len > 2 && (strstr(own, given) || (title_len >= given_len && strstr(title, given)))) || (own_len > 3 && strstr(given, own))
+            || near_distance(given, given_len, own, own_len) <= (given_len > 4 ? 2 : 1)) {
+            list = list ? apr_pstrcat(p, list, ", ", row->provider.name, NULL) : row->provider.name;
+            found++;
+        }
+    }
+    return list;
 }
 
 static const wh_preset *row_of(const webhook_verifier_provider *provider)

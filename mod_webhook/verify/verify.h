@@ -13,6 +13,13 @@
 /** The built-in of this name, NULL if there is none. Static memory. */
 const webhook_verifier_provider *wh_verifier_builtin(const char *name);
 
+/**
+ * Names that may have been meant by one that is none: names and titles that hold it, names it holds, names two letters away. Only letters and
+ * digits count. For error messages.
+ * @return "hubspot-v1, hubspot-v2", from p; NULL when nothing is near
+ */
+const char *wh_verifier_near(const char *name, apr_pool_t *p);
+
 /** All of them, for ap_register_provider and `webhookctl schemes`: by index from 0, generic schemes first, then presets by name; NULL behind
  *  the last. Static memory. */
 const webhook_verifier_provider *wh_verifier_builtins(int index);

@@ -174,7 +174,7 @@ static void preload(setup *u, apr_pool_t *p)
 /* Lease and settle as the dispatcher does, 64 at a time. @return how many; *took grows by the time it took */
 static int lease_and_settle(setup *u, apr_time_t *took, apr_pool_t *p)
 {
-    webhook_lease_want want = { u->handlers[0], 64, APR_TIME_C(60) * 1000000 };
+    webhook_lease_want want = { u->handlers[0], 64, APR_TIME_C(60) * 1000000, 0 };
     webhook_settlement *list[64], settled[64];
     webhook_result res;
     webhook_store *s;

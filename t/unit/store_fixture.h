@@ -196,7 +196,7 @@ FIXTURE_UNUSED static apr_array_header_t *fx_lease(const wh_store_spec *spec, we
                                                    apr_time_t now, apr_time_t *next)
 {
     apr_array_header_t *leases = apr_array_make(fx_pool, 4, sizeof(webhook_lease *));
-    webhook_lease_want want = { handler, max, SECONDS(60) };
+    webhook_lease_want want = { handler, max, SECONDS(60), 0 };
     webhook_result res;
     apr_time_t unused;
 

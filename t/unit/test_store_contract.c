@@ -230,7 +230,7 @@ static void check_fairness(void)
     wh_store_spec *spec;
     webhook_store *s = start("fair", NULL, &spec);
     apr_array_header_t *l = apr_array_make(fx_pool, 8, sizeof(webhook_lease *));
-    webhook_lease_want wants[2] = { { "a", 3, SECONDS(60) }, { "b", 2, SECONDS(60) } };
+    webhook_lease_want wants[2] = { { "a", 3, SECONDS(60), 0 }, { "b", 2, SECONDS(60), 0 } };
     webhook_result res;
     int i;
 
@@ -244,6 +244,39 @@ static void check_fairness(void)
     is_str(FX_LEASE(l, 3)->handler, "b", "%s: b", k->name);
     is_str(FX_LEASE(l, 4)->handler, "a", "%s: a", k->name);
     is_str(FX_LEASE(l, 0)->delivery->id, FX_LEASE(l, 1)->delivery->id, "%s: oldest first for both", k->name);
+}
+
+/* A clock that was set back: what was to wait ten seconds does not wait a year. */
+static void check_clock_set_back(void)
+{
+    const apr_interval_time_t year = SECONDS(365 * 86400), cap = SECONDS(21600);
+    apr_time_t ahead = apr_time_now() + year, now = apr_time_now(), next;
+    wh_store_spec *spec;
+    webhook_store *s = start("clock", NULL, &spec);
+    fx_item *first = fx_small(fx_pool, NULL, "h", "other", ahead), *second = fx_small(fx_pool, NULL, "h", NULL, ahead);
+    webhook_lease_want want = { "h", 2, SECONDS(60), cap };
+    apr_array_header_t *l;
+    webhook_result res;
+
+    fx_accept(spec, s, first, ahead);
+    l = fx_lease(spec, s, "h", 1, ahead, NULL);
+    is_int(l->nelts, 1, "%s: clock: leased", k->name);
+    is_int(fx_settle(spec, s, FX_LEASE(l, 0), WEBHOOK_OUTCOME_RETRY, ahead + SECONDS(10), ahead), 1, "%s: clock: to be tried again", k->name);
+    fx_accept(spec, s, second, ahead);
+    apr_array_clear(l);
+    is_int(spec->provider->turn(s, NULL, 0, &want, 1, now, l, &next, fx_pool, &res), APR_SUCCESS, "%s: clock: a turn a year earlier", k->name);
+    is_int(l->nelts, 0, "%s: clock: nothing is due at once", k->name);
+    is_int(next, now + cap, "%s: clock: but within the longest wait", k->name);
+    is_int(APR_ARRAY_IDX(fx_get(spec, s, first->id)->jobs, 0, webhook_job_row).due, now + cap, "%s: clock: and that is what is kept", k->name);
+    is_int(APR_ARRAY_IDX(fx_get(spec, s, first->id)->jobs, 1, webhook_job_row).due, ahead, "%s: clock: another handler's policy is its own", k->name);
+    is_int(spec->provider->turn(s, NULL, 0, &want, 1, now + cap - 1, l, &next, fx_pool, &res), APR_SUCCESS, "%s: clock: later", k->name);
+    is_int(l->nelts, 0, "%s: clock: time once brought forward stays", k->name);
+    is_int(spec->provider->turn(s, NULL, 0, &want, 1, now + cap, l, &next, fx_pool, &res), APR_SUCCESS, "%s: clock: at that time", k->name);
+    is_int(l->nelts, 2, "%s: clock: both are leased", k->name);
+    want.handler = "other";
+    want.wait_max = 0;
+    is_int(spec->provider->turn(s, NULL, 0, &want, 1, now, l, &next, fx_pool, &res), APR_SUCCESS, "%s: clock: without a longest wait", k->name);
+    is_int(next, ahead, "%s: clock: a due time is what it is", k->name);
 }
 
 static void check_duplicates(void)
@@ -562,6 +595,7 @@ int main(void)
         check_turn();
         check_unstarted();
         check_fairness();
+        check_clock_set_back();
         check_duplicates();
         check_replay();
         check_shapes();

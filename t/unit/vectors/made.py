@@ -104,7 +104,21 @@ rec("viber", "valid-query", "the secret", {"Content-Type": "application/json"}, 
     url=URL % "viber" + "?sig=" + mac("the secret", BODY).hexdigest())
 good, bad = ("sha256=" + mac(k, BODY).hexdigest() for k in ("the secret", "old"))
 rec("mollie", "two-lines", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": [bad, good]}, BODY, "accept")
+for note, value in (("comma-behind", good + ","), ("comma-before", "," + good), ("empty-between", bad + ",," + good)):
+    rec("mollie", note, "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": value}, BODY, "reject")
+rec("mollie", "empty-line", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": ["", good]}, BODY, "reject")
 rec("mollie", "folded", "the secret", {"Content-Type": "application/json", "X-Mollie-Signature": bad + ", " + good}, BODY, "accept")
+
+# keys in parts, by the names their senders have for them
+for name, header, key in (("line", "X-Line-Signature", {"channel_secret": "the secret"}),
+                          ("quickbooks", "intuit-signature", {"verifier_token": "the secret"}),
+                          ("xero", "x-xero-signature", {"webhookKey": "the secret", "note": "of the trial account"})):
+    h = {"Content-Type": "application/json", header: b64(mac("the secret", BODY).digest())}
+    rec(name, "valid-key-object", key, h, BODY, "accept")
+    rec(name, "key-object-other", {k: "another" for k in key}, h, BODY, "reject")
+h = {"Content-Type": "application/json", "X-Pusher-Key": "k1", "X-Pusher-Signature": mac("the secret", BODY).hexdigest()}
+rec("pusher", "valid-key-object", {"key": "k1", "secret": "the secret"}, h, BODY, "accept")
+rec("pusher", "key-of-another", [{"key": "k2", "secret": "the secret"}, {"id": "k1", "secret": "another"}], h, BODY, "reject")
 
 pairs("calendly", "Calendly-Webhook-Signature", "t", "v1")
 pairs("elevenlabs", "ElevenLabs-Signature", "t", "v0", old=1900)
@@ -124,6 +138,10 @@ keys = {"primary": "first key", "secondary": "second key"}
 rec("box", "valid-one-key", "first key", dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "accept")
 rec("box", "valid", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
 rec("box", "valid-secondary", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("x"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
+rec("box", "valid-key-names", {"primary_key": "first key", "secondaryKey": "second key"},
+    dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("x"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
+rec("box", "key-names-swapped", {"primary_key": "second key", "secondary_key": "first key"},
+    dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "reject")
 rec("box", "slots-swapped", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("second key"), "BOX-SIGNATURE-SECONDARY": sig("first key")}), BODY, "reject")
 rec("box", "version-2", keys, dict(box, **{"BOX-SIGNATURE-VERSION": "2", "BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "reject")
 rec("box", "body-tampered", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY + b" ", "reject")

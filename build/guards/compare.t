@@ -62,12 +62,15 @@ my %public = (
         'port, dflt, dlen' => 'the default port', 'at, escapes, 3' => 'escapes of the configuration',
         'c->fields[i].name, loc->name' => 'names of fields',
     },
+    'protection.c' => { 'part->loc.text, loc->text' => 'places' },
     'scheme.c' => {
+        'text, words[i].word' => 'words of the configuration', 'flags[k].word, word' => 'words of the configuration',
+        'have, text' => 'names of headers and methods',
+    },
+    'scheme_options.c' => {
         'repeated[i], name' => 'names of options', 's->name, name' => 'names of options', 'limits[i].name, name' => 'names of options',
         's, name, len - (apr_size_t)optional' => 'names of options',
         'APR_ARRAY_IDX(options, i, webhook_option).name, name' => 'names of options',
-        'text, words[i].word' => 'words of the configuration', 'flags[k].word, word' => 'words of the configuration',
-        'part->loc.text, loc->text' => 'places', 'have, text' => 'names of headers and methods',
     },
     'sfvalue.c' => {
         'APR_ARRAY_IDX(keys, i, const char *), key' => 'keys of a dictionary', 'wanted, key' => 'keys of a dictionary',

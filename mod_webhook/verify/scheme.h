@@ -390,6 +390,11 @@ const char *wh_time_format(wh_time_unit unit, apr_time_t t, apr_pool_t *p);
 /* builders.c: @return WH_FOUND, WH_ABSENT or WH_BROKEN */
 wh_found wh_build(wh_vctx *c, wh_loc_kind kind, webhook_slice *out);
 
+/* public_key.c */
+/** Whether sig is the public key's signature. `digest` is the message's digest (not used by Ed25519, which wants msg). */
+int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
+                     apr_size_t sig_len);
+
 /* engine.c */
 void wh_engine_verify(wh_vctx *c, const webhook_secrets *secrets);
 int wh_mac_one(const wh_key *key, wh_digest d, const wh_message *m, unsigned char out[EVP_MAX_MD_SIZE]);
@@ -398,9 +403,6 @@ int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen);
 /** Digest of a run of pieces. @return 1 or 0 */
 int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE]);
-/** Whether sig is the public key's signature. `digest` is the message's digest (not used by Ed25519, which wants msg). */
-int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
-                     apr_size_t sig_len);
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
 /** No key of this name: refuse, or have the key set fetched again first. Always 0. */
 int wh_key_missing(wh_vctx *c, const char *text);
@@ -438,10 +440,13 @@ const char *wh_httpsig_sign(const webhook_verifier *v, const wh_key *key, const 
 const char *wh_jwt_sign(wh_vctx *c, const wh_key *key, const char *sender_id, const char **token);
 const char *wh_private_sign(const wh_key *key, const wh_alg *alg, const webhook_verifier *v, webhook_slice msg, unsigned char **sig,
                             apr_size_t *len, apr_pool_t *p);
-int wh_ecdsa_raw_to_der(const unsigned char *raw, apr_size_t len, unsigned char out[80], apr_size_t *out_len);
-
+/* scheme_options.c */
 /** The option of this index that the row's primitive knows, and what may be written for it. @return 0 behind the last */
 int wh_scheme_parameter(const wh_preset *row, int index, const char **name, const char **values);
+
+/* protection.c */
+/** Once everything else is configured: traits.protects_body, id_signed, ts_signed, has_moment, extensible. */
+void wh_scheme_protection(webhook_verifier *v);
 
 /* scheme.c: the provider functions every row shares */
 const char *wh_scheme_configure(webhook_verifier **out, const webhook_verifier_provider *self, const apr_array_header_t *options,

@@ -196,7 +196,7 @@ sub takes {
 sub answer {
     my ($s) = @_;
     return ($s->{status} ? $s->{status} : '202; any 2xx will do') . (!defined $s->{success_body} ? '' : length $s->{success_body} ? ", `$s->{success_body}`" : ', without a body')
-        . ($s->{empty_refusal_body} ? '; refusals have no body' : '');
+        . ($s->{refusal_status} ? "; refusals $s->{refusal_status}" : '') . ($s->{empty_refusal_body} ? '; refusals have no body' : '');
 }
 
 sub handshakes {

@@ -121,6 +121,8 @@ typedef struct webhook_scheme_traits {
     int protects_body;                   /**< 0: the signature does not cover the body */
     apr_interval_time_t window;          /**< how long a signed request stays acceptable; 0: for ever */
     int empty_refusal_body;              /**< its sender wants refusals with an empty body (Xero) */
+    int refusal_status;                  /**< answer to what does not verify, instead of the verdict's 400, 401 or 403: 200 to 299, then with
+                                              an empty body, or 400 to 499; 0: the verdict's */
     const char *success_body;            /**< what its sender wants acknowledgements to say, text/plain; "": nothing (Xero, Airtable); NULL: the
                                               delivery's id will do */
     const char *const *credentials;      /**< NULL-terminated names of headers and query parameters that hold a signature or token, NAME* for

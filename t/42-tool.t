@@ -53,6 +53,18 @@ is $nowhere->{rc}, 2, 'send: unknown endpoint is exit 2';
 like $nowhere->{err}, qr/nowhere/, 'send: says which';
 is ctl('send', 'github', '--event', 'ping', '--id', 'guid-2', $srv->path('push.json'), '--json')->{rc}, 0, 'send --json';
 
+# ---- a server's program that has very much to say before its answer ----
+spew(my $talker = $srv->path('talker'), <<'EOF', 0755);
+#!/usr/bin/perl
+print STDERR 'x' x 1023, "\n" for 1 .. 1024;
+print qq({"endpoints":[{"name":"spoken","scheme":"github","urls":[]}]}\n);
+EOF
+{
+    my ($rc, $out) = run_command('timeout', 20, build_file('webhookctl'), '--httpd', $talker, 'endpoints');
+    is $rc, 0, 'a megabyte of warnings does not stop it';
+    like $out, qr/^spoken +github/m, 'and its answer is read';
+}
+
 # ---- endpoints, list, show ----
 like ctl('endpoints')->{out}, qr{^github +github +http://\S+/hook$}m, 'endpoints';
 my @rows = $srv->ctl_json('list');
@@ -151,6 +163,15 @@ is scalar(split /\n/, $out), 3, '--store: a store alone';
 unlike $srv->dump, qr/\Q$secret\E/, 'no secret in the dump';
 is +(run_command(build_file('webhookctl')))[0], 2, 'no command is exit 2';
 is +(run_command(build_file('webhookctl'), 'help'))[0], 0, 'help';
+
+# ---- more deliveries than one page of the store holds ----
+$srv->post('/token', '{}', headers => ['Content-Type' => 'application/json', 'X-Token' => $secret]) for 1 .. 510;
+my %seen;
+my @all = map { $_->{id} } $srv->ctl_json('list', '--limit', 100000);
+is scalar(@all), 513, 'list: page after page';
+is scalar(grep { !$seen{$_}++ } @all), 513, 'list: each of them once';
+is_deeply \@all, [reverse sort @all], 'list: newest first over all pages';
+is scalar(my @some = $srv->ctl_json('list', '--limit', 505)), 505, 'list: no more than asked for';
 $srv->stop;
 is ctl('list', '--limit', 1)->{rc}, 0, 'list: also while the server is stopped';
 

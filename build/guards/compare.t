@@ -59,7 +59,7 @@ my %public = (
     },
     'locator.c' => {
         'kinds[i].word, text, wlen' => 'words of the configuration',
-        'port, dflt, dlen' => 'the default port',
+        'port, dflt, dlen' => 'the default port', 'at, escapes, 3' => 'escapes of the configuration',
         'c->fields[i].name, loc->name' => 'names of fields',
     },
     'scheme.c' => {

@@ -251,6 +251,20 @@ apr_size_t wh_utf8_sequence(const char *in, apr_size_t len)
     return need;
 }
 
+apr_uint32_t wh_utf8_char(const char *in, apr_size_t len, apr_size_t *size)
+{
+    const unsigned char *s = (const unsigned char *)in;
+
+    *size = wh_utf8_sequence(in, len);
+    switch (*size) {
+    case 1: return s[0];
+    case 2: return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+    case 3: return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+    case 4: return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
+    default: return (apr_uint32_t)-1;
+    }
+}
+
 int wh_utf8_valid(const char *in, apr_size_t len)
 {
     apr_size_t i = 0;

@@ -36,10 +36,21 @@ apr_size_t wh_encode_to(char *out, wh_encoding enc, const unsigned char *in, apr
 /** Lower-case hex into a caller's buffer of 2 * len + 1. */
 void wh_hex(char *out, const unsigned char *in, apr_size_t len);
 
+/** Value of a hexadecimal digit of either case, -1 for anything else. It branches on what it reads: not for secrets. */
+static inline int wh_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /** Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 int wh_utf8_valid(const char *in, apr_size_t len);
 /** Bytes of the well-formed UTF-8 sequence at the start of `in` (1 to 4); 0 when there is none. */
 apr_size_t wh_utf8_sequence(const char *in, apr_size_t len);
+/** The character at the start of `in`. @param size answer: its bytes, 0 when there is none @return its code point, (apr_uint32_t)-1 then */
+apr_uint32_t wh_utf8_char(const char *in, apr_size_t len, apr_size_t *size);
 
 /** SHA-256. Both forms abort the process only on an OpenSSL internal failure (out of memory). */
 void wh_sha256(unsigned char out[32], const void *in, apr_size_t len);

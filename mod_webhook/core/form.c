@@ -4,13 +4,7 @@
 
 #include <string.h>
 
-static int hex_value(char ch)
-{
-    if (ch >= '0' && ch <= '9') return ch - '0';
-    if (ch >= 'a' && ch <= 'f') return ch - 'a' + 10;
-    if (ch >= 'A' && ch <= 'F') return ch - 'A' + 10;
-    return -1;
-}
+#include "core/encoding.h"
 
 /* Decode text[from, to) to `out`, which has room for as many bytes. @return length, or -1 for a broken escape */
 static apr_ssize_t decode(char *out, const char *text, apr_size_t from, apr_size_t to)
@@ -23,7 +17,7 @@ static apr_ssize_t decode(char *out, const char *text, apr_size_t from, apr_size
             ch = ' ';
         } else if (ch == '%') {
             int hi, lo;
-            if (to - i < 3 || (hi = hex_value(text[i + 1])) < 0 || (lo = hex_value(text[i + 2])) < 0) return -1;
+            if (to - i < 3 || (hi = wh_hex_digit(text[i + 1])) < 0 || (lo = wh_hex_digit(text[i + 2])) < 0) return -1;
             ch = (char)(hi * 16 + lo);
             i += 2;
         }

@@ -6,6 +6,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "core/encode_for.h"
+
 #define MAX_BOUNDARY 70 /* RFC 2046 section 5.1.1 */
 #define MAX_HEADER_LINE 8192
 
@@ -84,15 +86,6 @@ static apr_size_t find(webhook_slice hay, apr_size_t from, const char *needle, a
     return hay.len + 1;
 }
 
-/* Field content (RFC 9110 section 5.5): no control character but the tab, so no bare CR or LF, which some readers end a line at. */
-static int is_line(const char *text, apr_size_t len)
-{
-    apr_size_t i;
-
-    for (i = 0; i < len && (((unsigned char)text[i] >= 0x20 && text[i] != 0x7f) || text[i] == '\t'); i++) {}
-    return i == len;
-}
-
 /* Headers of one part from *at to the empty line. @return 0 when broken */
 static int part_headers(wh_multipart_part *part, webhook_slice body, apr_size_t *at, apr_pool_t *p)
 {
@@ -106,7 +99,8 @@ static int part_headers(wh_multipart_part *part, webhook_slice body, apr_size_t 
             *at += 2;
             return part->name != NULL;
         }
-        if (!is_line(body.data + *at, end - *at)) return 0;
+        /* no bare CR or LF either, which some readers end a line at */
+        if (!wh_fits_header(body.data + *at, end - *at)) return 0;
         line = apr_pstrmemdup(p, body.data + *at, end - *at);
         *at = end + 2;
         colon = strchr(line, ':');

@@ -23,16 +23,22 @@ static apr_status_t cleanse(void *data)
     return APR_SUCCESS;
 }
 
-unsigned char *wh_secret_keep(const void *bytes, apr_size_t len, apr_pool_t *p)
+unsigned char *wh_secret_room(apr_size_t len, apr_pool_t *p)
 {
     kept_bytes *k = apr_palloc(p, sizeof(*k));
     /* NUL behind, for APIs that want C strings; not counted. */
-    k->data = apr_palloc(p, len + 1);
+    k->data = apr_pcalloc(p, len + 1);
     k->len = len;
-    memcpy(k->data, bytes, len);
-    k->data[len] = '\0';
     apr_pool_cleanup_register(p, k, cleanse, apr_pool_cleanup_null);
     return k->data;
+}
+
+unsigned char *wh_secret_keep(const void *bytes, apr_size_t len, apr_pool_t *p)
+{
+    unsigned char *room = wh_secret_room(len, p);
+
+    memcpy(room, bytes, len);
+    return room;
 }
 
 static void stamp_from(wh_secret_stamp *stamp, const struct stat *st)

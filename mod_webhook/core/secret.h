@@ -30,7 +30,10 @@ const char *wh_secret_read(webhook_slice *out, const char *path, const char **wa
 /** The rules for content alone, for bytes that came another way (environment, program, directive). @return as above */
 const char *wh_secret_accept(webhook_slice *bytes, const char **warning, apr_pool_t *p);
 
-/** Copy bytes into p so that they are cleansed when p goes. */
+/** Room for len bytes of a secret, all zero with a zero behind; cleansed when p goes. Lives in p. */
+unsigned char *wh_secret_room(apr_size_t len, apr_pool_t *p);
+
+/** Copy bytes into such room. */
 unsigned char *wh_secret_keep(const void *bytes, apr_size_t len, apr_pool_t *p);
 
 /** Stat alone. @return 1 if the file still looks as it did */

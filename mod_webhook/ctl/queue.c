@@ -1,35 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * queue.c: commands about the store: list, show, replay, tail, stats, check. Everything shown came from a network: it is escaped for
- * the terminal, and headers that carry secrets are masked.
+ * queue.c: commands about deliveries in the store: list, show, replay, tail. Everything shown came from a network: it is escaped for
+ * the terminal, and headers that carry secrets are masked; with --json it is the envelope, whole, as handlers get it.
  */
 #include "ctl/arguments.h"
 
 #include <apr_strings.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/counters.h"
 #include "core/envelope.h"
 #include "core/shape.h"
 #include "core/id.h"
 #include "core/json.h"
 #include "core/units.h"
-#include "store/sqlite.h"
-
-#define COUNTERS_MAX (64 * 1024 * 1024)
-
-static int store_error(wh_ctl *ctl, const webhook_result *res)
-{
-    wh_ctl_error(ctl, "%s: %s", res->reason ? res->reason : "store-failed", res->detail ? res->detail : "the store cannot be used");
-    return WH_CTL_USAGE;
-}
 
 static int parse_when(wh_ctl *ctl, const char *name, const char *text, apr_time_t *out)
 {
@@ -149,12 +133,6 @@ static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool
     return b.data;
 }
 
-static void print_text(const char *text)
-{
-    const char *shown = text ? text : "-";
-    wh_ctl_print(shown, strlen(shown), 0);
-}
-
 /* @param p for a moment: there may be a million rows */
 static void print_row(const wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
 {
@@ -168,14 +146,14 @@ static void print_row(const wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
     }
     wh_format_time(when, row->delivery.received);
     printf("%s %s %-8s ", when, row->delivery.id, row->state);
-    print_text(row->delivery.endpoint);
+    wh_ctl_say(row->delivery.endpoint);
     putchar(' ');
-    print_text(row->delivery.event);
+    wh_ctl_say(row->delivery.event);
     printf(" %" APR_OFF_T_FMT, row->delivery.body_len);
     for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
         const webhook_job_row *j = &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row);
         printf("%s", i ? ", " : "  ");
-        print_text(j->handler);
+        wh_ctl_say(j->handler);
         printf(" %s/%d", j->state, j->attempts);
         if (j->reason && strcmp(j->state, "done") != 0) {
             printf(" (%s)", j->reason);
@@ -190,7 +168,7 @@ static int fetch(wh_ctl *ctl, webhook_store *store, const webhook_store_provider
 {
     webhook_result res = {0};
     *rows = apr_array_make(p, 64, sizeof(webhook_row *));
-    return provider->list(store, q, *rows, p, &res) == APR_SUCCESS ? 0 : store_error(ctl, &res);
+    return provider->list(store, q, *rows, p, &res) == APR_SUCCESS ? 0 : wh_ctl_store_error(ctl, &res);
 }
 
 int wh_ctl_list(wh_ctl *ctl, int argc, const char *const *argv)
@@ -273,9 +251,9 @@ static void show_shape(webhook_slice frozen, apr_pool_t *p)
 
     for (i = 0; (m = shape_next(shape, i, &value, p)) != NULL; i++) {
         printf("  ");
-        print_text(apr_pstrmemdup(p, m->name, m->name_len));
+        wh_ctl_say(apr_pstrmemdup(p, m->name, m->name_len));
         printf(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? " has no value: it " : " = ");
-        print_text(apr_pstrmemdup(p, value.data ? value.data : "", value.len));
+        wh_ctl_say(apr_pstrmemdup(p, value.data ? value.data : "", value.len));
         putchar('\n');
     }
 }
@@ -287,7 +265,7 @@ static void show_job(const webhook_job_row *j, apr_pool_t *p)
 
     wh_format_time(when, j->due);
     printf("job ");
-    print_text(j->handler);
+    wh_ctl_say(j->handler);
     printf(": %s, %d attempt%s%s%s%s%s\n", j->state, j->attempts, j->attempts == 1 ? "" : "s", j->reason ? ", " : "",
            j->reason ? j->reason : "", strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? ", due " : "",
            strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? when : "");
@@ -304,7 +282,7 @@ static void show_job(const webhook_job_row *j, apr_pool_t *p)
         }
         if (a->detail) {
             printf(": ");
-            print_text(a->detail);
+            wh_ctl_say(a->detail);
         }
         putchar('\n');
         if (a->output.len) {
@@ -364,27 +342,27 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     printf("delivery %s: %s\n", row->delivery.id, row->state);
     if (row->why) {
         printf("  because ");
-        print_text(row->why);
+        wh_ctl_say(row->why);
         putchar('\n');
     }
     printf("  endpoint ");
-    print_text(row->delivery.endpoint);
+    wh_ctl_say(row->delivery.endpoint);
     printf(" (");
-    print_text(row->delivery.scheme);
+    wh_ctl_say(row->delivery.scheme);
     printf("%s%s", row->delivery.verified ? ", verified" : ", not verified", row->delivery.key_id ? ", key " : "");
     if (row->delivery.key_id) {
-        print_text(row->delivery.key_id); /* of a key set, its server's */
+        wh_ctl_say(row->delivery.key_id); /* of a key set, its server's */
     }
     printf(")\n  received %s from ", when);
-    print_text(row->delivery.remote_addr);
+    wh_ctl_say(row->delivery.remote_addr);
     printf("\n  event ");
-    print_text(row->delivery.event);
+    wh_ctl_say(row->delivery.event);
     printf(", sender's id ");
-    print_text(row->delivery.sender_id);
+    wh_ctl_say(row->delivery.sender_id);
     printf(", %d duplicate%s\n  ", row->duplicates, row->duplicates == 1 ? "" : "s");
-    print_text(row->delivery.method);
+    wh_ctl_say(row->delivery.method);
     putchar(' ');
-    print_text(wh_uri_masked(row->delivery.uri, credentials, ctl->pool));
+    wh_ctl_say(wh_uri_masked(row->delivery.uri, credentials, ctl->pool));
     printf("\n  body %" APR_OFF_T_FMT " bytes, SHA-256 %s\n  headers\n", row->delivery.body_len, row->delivery.body_sha256);
     show_headers(row->delivery.headers, credentials);
     for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
@@ -421,7 +399,7 @@ int wh_ctl_replay(wh_ctl *ctl, int argc, const char *const *argv)
         return WH_CTL_NO;
     }
     if (rv != APR_SUCCESS) {
-        return store_error(ctl, &res);
+        return wh_ctl_store_error(ctl, &res);
     }
     if (ctl->json) {
         printf("{\"id\":\"%s\",\"jobs\":%d}\n", id, count);
@@ -491,145 +469,4 @@ int wh_ctl_tail(wh_ctl *ctl, int argc, const char *const *argv)
         }
     }
     return WH_CTL_OK;
-}
-
-/* The server's counters as they are now: a copy, because the server's children may write to the file while it is read here by root.
- *  @return NULL when there are none to be had */
-static wh_counters *read_counters(const char *path, apr_pool_t *p)
-{
-    wh_counters *c = NULL;
-    struct stat st;
-    void *mem;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
-
-    if (fd < 0) {
-        return NULL;
-    }
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size >= sizeof(*c) && st.st_size <= COUNTERS_MAX) {
-        mem = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (mem != MAP_FAILED) {
-            c = apr_pmemdup(p, mem, (apr_size_t)st.st_size);
-            munmap(mem, (size_t)st.st_size);
-        }
-    }
-    close(fd);
-    if (!c || c->magic != WH_COUNTERS_MAGIC || c->refusal_count != WH_REFUSAL_COUNT || c->size != (uint32_t)st.st_size || !c->endpoint_count
-        || !c->handler_count || c->endpoint_count > INT_MAX || c->handler_count > INT_MAX
-        || wh_counters_size((int)c->endpoint_count - 1, (int)c->handler_count - 1) != (apr_size_t)st.st_size) {
-        return NULL;
-    }
-    return c;
-}
-
-int wh_ctl_stats(wh_ctl *ctl, int argc, const char *const *argv)
-{
-    const wh_argument table[] = {{NULL, NULL, NULL, NULL}};
-    const webhook_store_provider *provider;
-    webhook_store_stats st;
-    webhook_result res = {0};
-    apr_array_header_t *words;
-    wh_counters *counters;
-    webhook_store *store;
-    apr_int64_t age;
-    uint32_t i;
-
-    if (wh_ctl_arguments(ctl, table, argc, argv, &words)) {
-        return WH_CTL_USAGE;
-    }
-    /* before the store: that may change who we are */
-    counters = ctl->store_text ? NULL : read_counters(wh_ctl_counters(ctl), ctl->pool);
-    store = wh_ctl_store(ctl, &provider);
-    if (!store) {
-        return WH_CTL_USAGE;
-    }
-    if (provider->stats(store, &st, ctl->pool, &res) != APR_SUCCESS) {
-        return store_error(ctl, &res);
-    }
-    age = st.oldest_ready ? apr_time_sec(apr_time_now() - st.oldest_ready) : 0;
-    age = age < 0 ? 0 : age;
-    if (ctl->json) {
-        wh_buf b;
-        wh_buf_init(&b, ctl->pool, 4096);
-        wh_buf_adds(&b, "{");
-        wh_json_put_name(&b, "store");
-        wh_buf_adds(&b, "{");
-        wh_json_put_member_int(&b, "deliveries", st.deliveries);
-        wh_json_put_member_int(&b, "queued", st.queued);
-        wh_json_put_member_int(&b, "leased", st.leased);
-        wh_json_put_member_int(&b, "retry", st.retry);
-        wh_json_put_member_int(&b, "done", st.done);
-        wh_json_put_member_int(&b, "dead", st.dead);
-        wh_json_put_member_int(&b, "unrouted", st.unrouted);
-        wh_json_put_member_int(&b, "dropped", st.dropped);
-        wh_json_put_member_int(&b, "bytes", st.bytes);
-        wh_json_put_member_int(&b, "wal_bytes", st.wal_bytes);
-        wh_json_put_member_int(&b, "free_bytes", st.free_bytes);
-        wh_json_put_member_int(&b, "oldest_waiting_seconds", age);
-        wh_buf_adds(&b, "}");
-        if (counters) {
-            wh_json_put_name(&b, "counters");
-            wh_counters_json(&b, counters);
-        }
-        wh_buf_adds(&b, "}");
-        puts(b.data);
-        return WH_CTL_OK;
-    }
-    printf("deliveries %" APR_INT64_T_FMT " (unrouted %" APR_INT64_T_FMT ", dropped %" APR_INT64_T_FMT ")\n", st.deliveries, st.unrouted,
-           st.dropped);
-    printf("jobs       queued %" APR_INT64_T_FMT ", leased %" APR_INT64_T_FMT ", retry %" APR_INT64_T_FMT ", done %" APR_INT64_T_FMT
-           ", dead %" APR_INT64_T_FMT "\n",
-           st.queued, st.leased, st.retry, st.done, st.dead);
-    printf("waiting    oldest %" APR_INT64_T_FMT " s\n", age);
-    printf("disk       %s used (%s of it write-ahead log), %s free\n", wh_format_size(st.bytes, ctl->pool), wh_format_size(st.wal_bytes, ctl->pool),
-           wh_format_size(st.free_bytes, ctl->pool));
-    for (i = 0; counters && i < counters->endpoint_count; i++) {
-        wh_endpoint_counters *e = wh_counters_endpoint(counters, (int)i);
-        int n;
-        printf("endpoint   ");
-        print_text(e->name);
-        putchar(':');
-#define WH_X(member, help) printf(" " #member " %llu", (unsigned long long)e->member);
-        WH_ENDPOINT_COUNTERS(WH_X)
-#undef WH_X
-        for (n = 0; n < WH_REFUSAL_COUNT; n++) {
-            if (e->reason[n]) {
-                printf(" %s %llu", wh_refusal_table[n].code, (unsigned long long)e->reason[n]);
-            }
-        }
-        putchar('\n');
-    }
-    for (i = 0; counters && i < counters->handler_count; i++) {
-        wh_handler_counters *h = wh_counters_handler(counters, (int)i);
-        printf("handler    ");
-        print_text(h->name);
-        putchar(':');
-#define WH_X(member, help) printf(" " #member " %llu", (unsigned long long)h->member);
-        WH_HANDLER_COUNTERS(WH_X)
-#undef WH_X
-        putchar('\n');
-    }
-    return WH_CTL_OK;
-}
-
-int wh_ctl_check(wh_ctl *ctl, int argc, const char *const *argv)
-{
-    const webhook_store_provider *provider;
-    const char *problem = NULL, *text = ctl->store_text;
-    webhook_store *store;
-
-    if (!text && wh_ctl_dump(ctl)) {
-        text = wh_json_text(wh_json_get(wh_json_get(wh_json_root(ctl->dump), "store"), "text"), ctl->pool);
-    }
-    store = wh_ctl_store(ctl, &provider); /* becomes the owner */
-    if (!store) {
-        return WH_CTL_USAGE;
-    }
-    if (!text || strncmp(text, "sqlite:", 7) != 0) {
-        return wh_ctl_error(ctl, "check is for sqlite: stores");
-    }
-    if (wh_sqlite_check(text + 7, &problem, ctl->pool) != APR_SUCCESS) {
-        return wh_ctl_error(ctl, "%s", problem ? problem : "the check could not be made");
-    }
-    puts(problem ? problem : "consistent");
-    return problem ? WH_CTL_NO : WH_CTL_OK;
 }

@@ -86,13 +86,6 @@ static int add_headers(wh_ctl *ctl, apr_table_t *table, const apr_array_header_t
     return 0;
 }
 
-/* Path and query of an absolute URL, for webhook_request.uri. */
-static const char *uri_of(const char *url)
-{
-    const char *host = strstr(url, "://"), *slash = host ? strchr(host + 3, '/') : NULL;
-    return slash ? slash : "/";
-}
-
 static int make_request(wh_ctl *ctl, webhook_request *req, const char *method, const char *url, const char *body_file, const char *now,
                         apr_table_t *headers)
 {
@@ -102,7 +95,7 @@ static int make_request(wh_ctl *ctl, webhook_request *req, const char *method, c
     memset(req, 0, sizeof(*req));
     req->method = method ? method : "POST";
     req->url = url ? url : "https://localhost/";
-    req->uri = url ? uri_of(url) : "/";
+    req->uri = url ? wh_ctl_uri(url) : "/";
     query = strchr(req->uri, '?');
     req->query = query ? query + 1 : NULL;
     req->headers = headers;
@@ -357,7 +350,11 @@ static long post(wh_ctl *ctl, const webhook_request *req, const apr_table_t *hea
     }
     list = curl_slist_append(list, "Expect:");
     curl_easy_setopt(curl, CURLOPT_URL, req->url);
+#if LIBCURL_VERSION_NUM >= 0x075500
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
+#endif
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, req->body.data);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body.len);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, req->method);

@@ -6,13 +6,9 @@
 #include "ctl/arguments.h"
 
 #include <apr_file_info.h>
-#include <apr_portable.h>
 #include <apr_strings.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/json.h"
 
@@ -40,27 +36,23 @@ static int put_headers(wh_ctl *ctl, wh_buf *b, const apr_array_header_t *words)
     return 0;
 }
 
-/*
- * The question as a file in memory: it has no name that others could open, leaves nothing on a disk, and the server's program may read it
- * when it likes.
- */
+/* The question as a file, which the server's program may read when it likes. */
 static const char *make_input(apr_file_t **file, const wh_buf *head, const webhook_slice *body, apr_pool_t *p)
 {
-    apr_os_file_t fd = memfd_create("webhook-route", MFD_CLOEXEC);
+    const char *err = wh_ctl_memory_file(file, p);
+    apr_off_t start = 0;
+    apr_status_t rv;
     char why[200];
-    apr_status_t rv = errno;
 
-    if (fd >= 0) {
-        rv = apr_os_file_put(file, &fd, APR_FOPEN_READ | APR_FOPEN_WRITE, p);
-        if (rv == APR_SUCCESS) {
-            rv = apr_file_write_full(*file, head->data, head->len, NULL);
-        }
-        if (rv == APR_SUCCESS && body->len) {
-            rv = apr_file_write_full(*file, body->data, body->len, NULL);
-        }
-        if (rv == APR_SUCCESS && lseek(fd, 0, SEEK_SET) != 0) {
-            rv = errno;
-        }
+    if (err) {
+        return err;
+    }
+    rv = apr_file_write_full(*file, head->data, head->len, NULL);
+    if (rv == APR_SUCCESS && body->len) {
+        rv = apr_file_write_full(*file, body->data, body->len, NULL);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_seek(*file, APR_SET, &start);
     }
     return rv == APR_SUCCESS ? NULL : apr_psprintf(p, "no room for the request: %s", apr_strerror(rv, why, sizeof(why)));
 }
@@ -68,11 +60,6 @@ static const char *make_input(apr_file_t **file, const wh_buf *head, const webho
 static const char *member(const wh_json_value *object, const char *name, apr_pool_t *p)
 {
     return wh_json_text(wh_json_get(object, name), p);
-}
-
-static void print_text(const char *text)
-{
-    wh_ctl_print(text ? text : "-", text ? strlen(text) : 1, 0);
 }
 
 /* "matches         WebhookDeliver deploy webhook_json('/ref') == 'x' (/etc/x.conf:12)", and below it what the expression saw */
@@ -85,23 +72,23 @@ static void print_rule(const wh_json_value *rule, apr_pool_t *p)
     printf("%-14s  %s", member(rule, "result", p), member(rule, "directive", p));
     if (handler) {
         putchar(' ');
-        print_text(handler);
+        wh_ctl_say(handler);
     }
     if (expr || wh_json_get(rule, "default")) {
         putchar(' ');
-        print_text(expr ? expr : "default");
+        wh_ctl_say(expr ? expr : "default");
     }
     printf(" (");
-    print_text(member(rule, "file", p));
+    wh_ctl_say(member(rule, "file", p));
     printf(":%s)\n", member(rule, "line", p));
     for (i = 0; i < wh_json_size(seen); i++) {
         printf("                  ");
-        print_text(wh_json_text(wh_json_at(seen, i), p));
+        wh_ctl_say(wh_json_text(wh_json_at(seen, i), p));
         putchar('\n');
     }
     if (error) {
         printf("                  error: ");
-        print_text(error);
+        wh_ctl_say(error);
         putchar('\n');
     }
 }
@@ -112,17 +99,17 @@ static void print_outcome(const wh_json_value *answer, apr_pool_t *p)
     const wh_json_value *handlers = wh_json_get(answer, "handlers");
     apr_size_t i;
 
-    print_text(member(answer, "outcome", p));
+    wh_ctl_say(member(answer, "outcome", p));
     if (reason) {
         printf(" %s %s", member(answer, "status", p), reason);
     }
     for (i = 0; i < wh_json_size(handlers); i++) {
         printf("%s", i ? ", " : " to ");
-        print_text(wh_json_text(wh_json_at(handlers, i), p));
+        wh_ctl_say(wh_json_text(wh_json_at(handlers, i), p));
     }
     if (why) {
         printf(": ");
-        print_text(why);
+        wh_ctl_say(why);
     }
     putchar('\n');
 }
@@ -165,14 +152,6 @@ static int tell(wh_ctl *ctl, webhook_slice text)
     return strcmp(outcome, "delivered") ? WH_CTL_NO : WH_CTL_OK;
 }
 
-/* Path and query of a URL. */
-static const char *uri_of(const char *url)
-{
-    const char *host = strstr(url, "://"), *slash = host ? strchr(host + 3, '/') : NULL;
-
-    return *url == '/' ? url : slash ? slash : "/";
-}
-
 int wh_ctl_route(wh_ctl *ctl, int argc, const char *const *argv)
 {
     const char *endpoint = NULL, *conf = NULL, *event = NULL, *id = NULL, *method = NULL, *url = NULL, *err;
@@ -212,7 +191,7 @@ int wh_ctl_route(wh_ctl *ctl, int argc, const char *const *argv)
     wh_json_put_member(&head, "event", event);
     wh_json_put_member(&head, "sender_id", id);
     wh_json_put_member(&head, "method", method);
-    wh_json_put_member(&head, "uri", url ? uri_of(url) : NULL);
+    wh_json_put_member(&head, "uri", url ? wh_ctl_uri(url) : NULL);
     if (put_headers(ctl, &head, headers)) {
         return WH_CTL_USAGE;
     }

@@ -4,12 +4,15 @@
 
 #include <apr_file_io.h>
 #include <apr_lib.h>
+#include <apr_portable.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/encoding.h"
@@ -63,6 +66,23 @@ void wh_ctl_print(const char *text, apr_size_t len, int lines)
     }
 }
 
+void wh_ctl_say(const char *text)
+{
+    wh_ctl_print(text ? text : "-", text ? strlen(text) : 1, 0);
+}
+
+int wh_ctl_store_error(const wh_ctl *ctl, const webhook_result *res)
+{
+    return wh_ctl_error(ctl, "%s: %s", res->reason ? res->reason : "store-failed", res->detail ? res->detail : "the store cannot be used");
+}
+
+const char *wh_ctl_uri(const char *url)
+{
+    const char *host = strstr(url, "://"), *slash = host ? strchr(host + 3, '/') : NULL;
+
+    return *url == '/' ? url : slash ? slash : "/";
+}
+
 static const char *slurp(webhook_slice *out, apr_file_t *f, apr_size_t max, apr_pool_t *p)
 {
     wh_buf b;
@@ -105,6 +125,26 @@ const char *wh_ctl_read(webhook_slice *out, const char *path, apr_pool_t *p)
     return err ? apr_psprintf(p, "%s %s", path, err) : NULL;
 }
 
+const char *wh_ctl_memory_file(apr_file_t **file, apr_pool_t *p)
+{
+    apr_os_file_t fd = memfd_create("webhookctl", MFD_CLOEXEC);
+    apr_status_t rv = fd < 0 ? errno : apr_os_file_put(file, &fd, APR_FOPEN_READ | APR_FOPEN_WRITE, p);
+    char why[200];
+
+    return rv == APR_SUCCESS ? NULL : apr_psprintf(p, "no file in memory: %s", apr_strerror(rv, why, sizeof(why)));
+}
+
+/* What the server's program had to say, to our standard error. */
+static void pass_on(apr_file_t *words, apr_pool_t *p)
+{
+    webhook_slice text;
+    apr_off_t start = 0;
+
+    if (apr_file_seek(words, APR_SET, &start) == APR_SUCCESS && !slurp(&text, words, DUMP_MAX, p)) {
+        fwrite(text.data, 1, text.len, stderr);
+    }
+}
+
 const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define, apr_file_t *input)
 {
     static const char *const usual[] = {"apachectl", "apache2ctl", "httpd", "apache2", NULL};
@@ -112,16 +152,21 @@ const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define
     apr_procattr_t *attr;
     apr_proc_t proc;
     apr_exit_why_e why;
-    webhook_slice words = {NULL, 0};
+    apr_file_t *words;
     const char **argv = apr_pcalloc(p, sizeof(*argv) * (apr_size_t)(ctl->httpd_args->nelts + 6));
     const char *err;
     int i, n, code = -1;
     apr_status_t rv = APR_ENOENT;
     char text[200];
 
+    /* no second pipe: whoever fills one that is not read yet waits for us, while we wait for the other */
+    if ((err = wh_ctl_memory_file(&words, p)) != NULL) {
+        return err;
+    }
     for (i = 0; rv != APR_SUCCESS && (ctl->httpd ? i == 0 : usual[i] != NULL); i++) {
         apr_procattr_create(&attr, p);
-        apr_procattr_io_set(attr, APR_NO_PIPE, APR_FULL_BLOCK, APR_FULL_BLOCK);
+        apr_procattr_io_set(attr, APR_NO_PIPE, APR_FULL_BLOCK, APR_NO_PIPE);
+        apr_procattr_child_err_set(attr, words, NULL);
         if (input) {
             apr_procattr_child_in_set(attr, input, NULL);
         }
@@ -142,19 +187,17 @@ const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define
                             ctl->httpd ? ctl->httpd : "apachectl, apache2ctl, httpd or apache2", apr_strerror(rv, text, sizeof(text)));
     }
     err = slurp(out, proc.out, DUMP_MAX, p);
-    if (!err) {
-        err = slurp(&words, proc.err, DUMP_MAX, p);
-    }
+    apr_file_close(proc.out); /* or one that says too much would wait for ever to be read */
     apr_proc_wait(&proc, &code, &why, APR_WAIT);
     if (err) {
         return apr_psprintf(p, "the output of %s %s", argv[0], err);
     }
     if (why & APR_PROC_SIGNAL) {
-        fwrite(words.data, 1, words.len, stderr);
+        pass_on(words, p);
         return apr_psprintf(p, "%s -t was ended by signal %d", argv[0], code);
     }
     if (code != 0) {
-        fwrite(words.data, 1, words.len, stderr);
+        pass_on(words, p);
         return apr_psprintf(p, "%s -t failed", argv[0]);
     }
     return NULL;

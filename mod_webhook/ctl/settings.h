@@ -32,7 +32,7 @@ typedef struct wh_ctl {
 typedef struct wh_ctl_endpoint {
     const char *name;
     const char *scheme;
-    apr_array_header_t *options;      /* webhook_option * ... as webhook_option elements */
+    apr_array_header_t *options;      /* webhook_option */
     apr_array_header_t *urls;         /* const char * */
     apr_array_header_t *secret_ids;   /* const char * */
     apr_array_header_t *secret_specs; /* const char *: "file:/path", "env:NAME", "inline", "exec:..." */
@@ -52,7 +52,10 @@ struct wh_json *wh_ctl_dump(wh_ctl *ctl);
  */
 const char *wh_ctl_run_httpd(webhook_slice *out, wh_ctl *ctl, const char *define, apr_file_t *input);
 
-/** Open the store, having become its owner when root. @param write the caller changes something (the tool still waits for the lock either way)
+/** A file without a name that others could open; it leaves nothing on a disk. Lives in p. @return error text */
+const char *wh_ctl_memory_file(apr_file_t **file, apr_pool_t *p);
+
+/** Open the store, having become its owner when root. @param provider answer
  *  @return NULL after an error was printed */
 webhook_store *wh_ctl_store(wh_ctl *ctl, const webhook_store_provider **provider);
 
@@ -76,14 +79,24 @@ const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id
 /** Whole file, or standard input for "-". @return error text */
 const char *wh_ctl_read(webhook_slice *out, const char *path, apr_pool_t *p);
 
+/** Path and query of a URL, or of what is a path already; "/" where there is none. Points into `url`. */
+const char *wh_ctl_uri(const char *url);
+
 /** Print text from the network or the store for a terminal: control bytes, C1 controls, bytes that are no UTF-8 and characters that
  *  change the direction of text become \xNN; newline and tab stay when `lines`. */
 void wh_ctl_print(const char *text, apr_size_t len, int lines);
 
+/** The same for a text on one line; NULL is "-". */
+void wh_ctl_say(const char *text);
+
+/** Print what the store said. @return WH_CTL_USAGE */
+int wh_ctl_store_error(const wh_ctl *ctl, const webhook_result *res);
+
 /* Commands. argv[0] is the command's name. @return exit code */
 typedef int wh_ctl_command(wh_ctl *ctl, int argc, const char *const *argv);
 wh_ctl_command wh_ctl_send, wh_ctl_verify, wh_ctl_sign, wh_ctl_schemes;                              /* requests.c */
-wh_ctl_command wh_ctl_list, wh_ctl_show, wh_ctl_replay, wh_ctl_tail, wh_ctl_stats, wh_ctl_check; /* queue.c */
+wh_ctl_command wh_ctl_list, wh_ctl_show, wh_ctl_replay, wh_ctl_tail;                             /* queue.c */
+wh_ctl_command wh_ctl_stats, wh_ctl_check;                                                       /* stats.c */
 wh_ctl_command wh_ctl_route;                                                                     /* route.c */
 wh_ctl_command wh_ctl_validate;                                                                  /* validate.c */
 

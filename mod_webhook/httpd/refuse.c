@@ -130,11 +130,15 @@ static wh_refusal known(const char *reason)
 
 int wh_refuse_verdict(wh_req *wq, const webhook_verdict *v)
 {
+    const webhook_scheme_traits *traits = wq->auth->traits;
     int status = v->status;
 
     /* Whatever a verifier answers that is no refusal we know is one all the same. */
     if (status < 400 || status > 599 || !v->reason) {
         return wh_refuse(wq, WH_REFUSAL_INTERNAL, "the verifier gave no usable verdict");
+    }
+    if (status < 500 && traits->refusal_status) {
+        status = traits->refusal_status;
     }
     return refuse(wq, known(v->reason), status, v->reason, v->detail, v->retry_after);
 }
@@ -268,17 +272,23 @@ static void refused_by_httpd(wh_req *wq, int status)
     }
 }
 
+/* refusal-status=2xx: the sender is not told, and httpd's page for it says nothing */
+static int refused_kindly(const wh_req *wq, int status)
+{
+    return wq && wq->state == WH_REFUSED && wq->status == status && ap_is_HTTP_SUCCESS(status);
+}
+
 void wh_hook_insert_error_filter(request_rec *r)
 {
     const char *own, *reason = NULL;
     wh_req *wq;
     problem *c;
 
-    if (r->main || !ap_is_HTTP_ERROR(r->status)) {
+    wq = ap_get_module_config(r->request_config, &webhook_module);
+    if (r->main || !(ap_is_HTTP_ERROR(r->status) || refused_kindly(wq, r->status))) {
         return;
     }
-    wq = ap_get_module_config(r->request_config, &webhook_module);
-    if (wq) {
+    if (wq && ap_is_HTTP_ERROR(r->status)) {
         refused_by_httpd(wq, r->status);
     }
     if (wq && wq->state == WH_REFUSED && wq->r != r) {
@@ -300,7 +310,7 @@ void wh_hook_insert_error_filter(request_rec *r)
         c->pointer = wq->pointer;
         c->keyword = wq->keyword;
         c->allow = apr_table_get(r->err_headers_out, "Allow");
-        c->empty = wq->auth->traits->empty_refusal_body;
+        c->empty = wq->auth->traits->empty_refusal_body || !ap_is_HTTP_ERROR(wq->status);
     }
     else {
         c->reason = reason;

@@ -205,19 +205,7 @@ static int note_wal(void *baton, sqlite3 *db, const char *name, int pages)
 /* The file was damaged when last seen: do not accept into it again before SQLite finds it sound. */
 static int check_again(webhook_store *s)
 {
-    sqlite3_stmt *stmt;
-    int rc;
-
-    if (s->corrupt.st_size > CHECK_WHOLE_MAX)
-        return SQLITE_OK;
-    rc = sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        rc = strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
-    sqlite3_finalize(stmt);
-    return rc;
+    return s->corrupt.st_size > CHECK_WHOLE_MAX ? SQLITE_OK : wh_sq_sound(s->db);
 }
 
 static int problem_of(int rc, int sys)

@@ -87,6 +87,23 @@ int wh_sq_int(sqlite3 *db, const char *sql, sqlite3_int64 *value)
     return rc;
 }
 
+int wh_sq_sound(sqlite3 *db)
+{
+    sqlite3_stmt *stmt;
+    const char *found;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW) {
+        found = (const char *)sqlite3_column_text(stmt, 0); /* NULL without memory */
+        rc = !found ? SQLITE_NOMEM : strcmp(found, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
 /* PRAGMA takes no parameters; a version is a small number. */
 static int set_version(sqlite3 *db, int version)
 {
@@ -184,20 +201,11 @@ static apr_status_t init_sqlite_failed(const init_call *c, sqlite3 *db, int rc, 
 static int init_check(sqlite3 *db, apr_int64_t bytes)
 {
     sqlite3_int64 value;
-    sqlite3_stmt *stmt;
-    int rc;
 
     if (bytes > CHECK_WHOLE_MAX)
         return wh_sq_int(db, "SELECT (SELECT count(*) FROM counters) + (SELECT count(*) FROM names) + coalesce((SELECT max(n) FROM deliveries),0)"
                            " + coalesce((SELECT max(job) FROM jobs),0) + coalesce((SELECT max(b) FROM bodies),0)", &value);
-    rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        rc = strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
-    sqlite3_finalize(stmt);
-    return rc;
+    return wh_sq_sound(db);
 }
 
 /* What is to be found in the list of keys, before any child needs it: the first delivery would wait for it. */

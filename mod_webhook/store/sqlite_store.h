@@ -245,6 +245,8 @@ int wh_sq_file_same(const char *path, const wh_sq_file *f);
 
 /** One integer of one row, by constant SQL. @return SQLite code; SQLITE_CORRUPT when there is no row */
 int wh_sq_int(sqlite3 *db, const char *sql, sqlite3_int64 *value);
+/** SQLite's quick check of the whole file: time in proportion to it. @return SQLite code; SQLITE_CORRUPT when something was found */
+int wh_sq_sound(sqlite3 *db);
 
 /* sqlite_wal_file.c */
 /**

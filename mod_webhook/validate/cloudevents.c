@@ -112,13 +112,6 @@ static wh_cloudevent *make(apr_pool_t *p)
 
 /* ---- binary mode ---- */
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /*
  * HTTP Protocol Binding, section 3.1.3.2: a double-quoted value is unquoted first, then percent escapes are decoded once. What is no escape
  * is refused: it would be something else to a reader that leaves it alone.
@@ -137,8 +130,8 @@ static const char *header_value(const char *value, apr_pool_t *p)
         if (quoted && c == '\\' && s < end) c = *s++;
         else if (quoted && c == '"') return NULL;
         if (c == '%') {
-            if (end - s < 2 || hex(s[0]) < 0 || hex(s[1]) < 0) return NULL;
-            c = (char)(hex(s[0]) * 16 + hex(s[1]));
+            if (end - s < 2 || wh_hex_digit(s[0]) < 0 || wh_hex_digit(s[1]) < 0) return NULL;
+            c = (char)(wh_hex_digit(s[0]) * 16 + wh_hex_digit(s[1]));
             s += 2;
             if (c == '\0') return NULL;
         }

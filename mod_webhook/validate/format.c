@@ -8,20 +8,6 @@
 #include "validate/format_parts.h"
 #include "validate/pattern.h"
 
-apr_uint32_t wh_format_char(const char *text, apr_size_t len, apr_size_t *size)
-{
-    const unsigned char *s = (const unsigned char *)text;
-
-    *size = len ? wh_utf8_sequence(text, len) : 0;
-    switch (*size) {
-    case 1: return s[0];
-    case 2: return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
-    case 3: return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-    case 4: return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
-    default: return (apr_uint32_t)-1;
-    }
-}
-
 /* RFC 9562 (4122) section 4: the text form alone, of any version and variant */
 static int format_uuid(const char *text, apr_size_t len, apr_pool_t *scratch)
 {

@@ -107,7 +107,7 @@ static void directions(host *h, const char *label, apr_size_t len)
     int right = 0, european = 0, arabic = 0, undirected = 0;
 
     for (; len; label += size, len -= size) {
-        c = wh_format_char(label, len, &size);
+        c = wh_utf8_char(label, len, &size);
         if (!size) break;
         european |= (c >= '0' && c <= '9') || (c >= 0x6f0 && c <= 0x6f9);
         arabic |= (c >= 0x660 && c <= 0x669) || (c >= 0x10d30 && c <= 0x10d39);

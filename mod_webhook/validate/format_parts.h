@@ -5,6 +5,7 @@
 #ifndef WH_VALIDATE_FORMAT_PARTS_H
 #define WH_VALIDATE_FORMAT_PARTS_H
 
+#include "core/encoding.h"
 #include "validate/format.h"
 
 /* format_time.c */
@@ -16,9 +17,6 @@ wh_format_check wh_format_uri, wh_format_uri_reference, wh_format_iri, wh_format
 
 static inline int wh_is_digit(char c) { return c >= '0' && c <= '9'; }
 static inline int wh_is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static inline int wh_is_hex(char c) { return wh_is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-/** The character at the start of well-formed UTF-8. @param size answer: its bytes, 0 (and -1 returned) where there is none */
-apr_uint32_t wh_format_char(const char *text, apr_size_t len, apr_size_t *size);
+static inline int wh_is_hex(char c) { return wh_hex_digit(c) >= 0; }
 
 #endif

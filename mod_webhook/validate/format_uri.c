@@ -55,7 +55,7 @@ static apr_size_t one_of(const char *at, const char *end, int set, int iri)
     default: break;
     }
     if (!iri || !((unsigned char)*at & 0x80)) return 0;
-    c = wh_format_char(at, (apr_size_t)(end - at), &size);
+    c = wh_utf8_char(at, (apr_size_t)(end - at), &size);
     return size && (is_ucschar(c) || ((set & PRIVATE) && is_iprivate(c))) ? size : 0;
 }
 
@@ -238,7 +238,7 @@ int wh_format_uri_template(const char *text, apr_size_t len, apr_pool_t *scratch
             at += 3;
             continue;
         }
-        c = wh_format_char(at, (apr_size_t)(end - at), &size);
+        c = wh_utf8_char(at, (apr_size_t)(end - at), &size);
         if (!size) return 0;
         /* literals (erratum 6937 gives the apostrophe back) */
         if (c < 0x80 ? c <= ' ' || c == 0x7f || strchr("\"<>\\^`|}", (int)c) != NULL : !is_ucschar(c) && !is_iprivate(c)) return 0;

@@ -48,25 +48,11 @@ static int take(wh_pattern_parse *ps, const char *text)
 /* one character of the pattern's text, which is UTF-8; NONE at the end and where it is not */
 static apr_uint32_t next_char(wh_pattern_parse *ps)
 {
-    const unsigned char *s = (const unsigned char *)ps->at;
-    apr_size_t len = ps->at < ps->end ? wh_utf8_sequence(ps->at, (apr_size_t)(ps->end - ps->at)) : 0;
+    apr_size_t size;
+    apr_uint32_t c = wh_utf8_char(ps->at, (apr_size_t)(ps->end - ps->at), &size);
 
-    ps->at += len;
-    switch (len) {
-    case 1: return s[0];
-    case 2: return (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
-    case 3: return (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-    case 4: return (s[0] & 0x07u) << 18 | (s[1] & 0x3fu) << 12 | (s[2] & 0x3fu) << 6 | (s[3] & 0x3fu);
-    default: return NONE;
-    }
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+    ps->at += size;
+    return c;
 }
 
 /* exactly `digits` hexadecimal digits; NONE, and nothing taken, without them */
@@ -77,7 +63,7 @@ static apr_uint32_t hex_digits(wh_pattern_parse *ps, int digits)
 
     if (ps->end - ps->at < digits) return NONE;
     for (i = 0; i < digits; i++) {
-        int v = hex_value(ps->at[i]);
+        int v = wh_hex_digit(ps->at[i]);
 
         if (v < 0) return NONE;
         value = value << 4 | (apr_uint32_t)v;
@@ -95,8 +81,8 @@ static apr_uint32_t unicode_escape(wh_pattern_parse *ps)
     if (take(ps, "{")) {
         int digits = 0;
 
-        for (c = 0; ps->at < ps->end && hex_value(*ps->at) >= 0; ps->at++, digits++) {
-            c = c << 4 | (apr_uint32_t)hex_value(*ps->at);
+        for (c = 0; ps->at < ps->end && wh_hex_digit(*ps->at) >= 0; ps->at++, digits++) {
+            c = c << 4 | (apr_uint32_t)wh_hex_digit(*ps->at);
             if (c > 0x10ffff) return NONE;
         }
         return digits && take(ps, "}") ? c : NONE;

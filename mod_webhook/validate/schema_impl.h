@@ -192,7 +192,7 @@ typedef struct wh_compiler {
     apr_hash_t *resources;   /* URI → wh_resource */
     apr_hash_t *places;      /* wh_json_value * of every schema known → its wh_resource */
     apr_hash_t *nodes;       /* wh_json_value * → wh_node */
-    apr_hash_t *dynamics;    /* name of a dynamic anchor that is referred to → its number + 1; "" is $recursiveAnchor */
+    apr_hash_t *dynamics;    /* name of a dynamic anchor that is referred to → its number (int *); "" is $recursiveAnchor */
     apr_array_header_t *all; /* wh_node *, every node in the order it was asked for; the compiler works through it */
     apr_hash_t *metas;       /* URI → wh_schema of the meta-schemas documents were held to */
     apr_array_header_t *embedded; /* wh_resource *: the document just added, and what in it changes the dialect */

@@ -91,8 +91,11 @@ const char *wh_schema_read_file(webhook_slice *text, const char *path, apr_pool_
     apr_finfo_t info;
     apr_size_t len;
     char *data, why[120];
-    apr_status_t rv = apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, p);
+    apr_status_t rv;
 
+    /* looked at first: opening a FIFO would wait for somebody to write */
+    if (apr_stat(&info, path, APR_FINFO_TYPE, p) == APR_SUCCESS && info.filetype != APR_REG) return "is no regular file";
+    rv = apr_file_open(&file, path, APR_FOPEN_READ | APR_FOPEN_BINARY, APR_OS_DEFAULT, p);
     if (rv) return apr_pstrcat(p, "cannot be opened: ", apr_strerror(rv, why, sizeof(why)), NULL);
     rv = apr_file_info_get(&info, APR_FINFO_SIZE | APR_FINFO_TYPE, file);
     if (!rv && info.filetype != APR_REG) {

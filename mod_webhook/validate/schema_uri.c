@@ -5,6 +5,8 @@
 #include <string.h>
 #include <apr_strings.h>
 
+#include "core/encoding.h"
+
 /* The parts of a URI reference (RFC 3986, appendix B); data NULL: not there. */
 typedef struct uri_parts {
     webhook_slice scheme, authority, path, query;
@@ -134,13 +136,6 @@ const char *wh_uri_resolve(const char *base, webhook_slice ref, webhook_slice *f
     return text;
 }
 
-static int hex(char ch)
-{
-    if (ch >= '0' && ch <= '9') return ch - '0';
-    ch |= 0x20;
-    return ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : -1;
-}
-
 webhook_slice wh_uri_decode(const char *text, apr_size_t len, apr_pool_t *p)
 {
     char *out = apr_palloc(p, len + 1);
@@ -149,8 +144,8 @@ webhook_slice wh_uri_decode(const char *text, apr_size_t len, apr_pool_t *p)
     for (i = 0; i < len; i++) {
         char ch = text[i];
         if (ch == '%') {
-            if (len - i < 3 || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0) return (webhook_slice){NULL, 0};
-            ch = (char)(hex(text[i + 1]) * 16 + hex(text[i + 2]));
+            if (len - i < 3 || wh_hex_digit(text[i + 1]) < 0 || wh_hex_digit(text[i + 2]) < 0) return (webhook_slice){NULL, 0};
+            ch = (char)(wh_hex_digit(text[i + 1]) * 16 + wh_hex_digit(text[i + 2]));
             i += 2;
         }
         out[n++] = ch;

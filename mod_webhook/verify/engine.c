@@ -263,6 +263,7 @@ int wh_id_restrict(wh_vctx *c)
     if (found != WH_FOUND || id.len > 255) return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s is not an id", which->text);
     for (i = 0; i < id.len; i++) {
         char ch = id.data[i];
+        if (ch == '=' && i >= 16 && (i + 1 == id.len || (i + 2 == id.len && id.data[i + 1] == '='))) continue; /* base64's padding */
         if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) {
             return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s holds bytes that a signed id may not have", which->text);
         }
@@ -445,18 +446,23 @@ static int match_message(wh_vctx *c, const wh_key **keys, int n_keys, int *hit)
     const webhook_verifier *v = c->v;
     wh_message *m = wh_message_room(v->message, c->p);
     const char *url = v->message->uses_url ? wh_ctx_url(c) : NULL;
-    const char *other = url && v->url_ports ? wh_url_other_port(url, c->p) : NULL;
-    int round, found;
+    const char *variants[4]; /* the URL, and as else the sender may have written it */
+    int round, found, rounds = 1, i;
 
+    variants[0] = url;
+    if (url && v->url_ports && (variants[1] = wh_url_other_port(url, c->p)) != NULL) rounds++;
+    for (i = rounds; url && v->url_decoded && i > 0; i--) {
+        if ((variants[rounds] = wh_url_decoded(variants[i - 1], v->url_decoded, c->p)) != NULL) rounds++;
+    }
     *hit = -1;
-    for (round = 0; round < (other ? 2 : 1); round++) {
-        if (round) c->url = other;
+    for (round = 0; round < rounds; round++) {
+        if (round) c->url = variants[round];
         if (!wh_template_resolve(c, v->message, m)) return 0;
         found = v->primitive == WH_PUBLIC_KEY ? match_public(c, m, keys, n_keys) : match_symmetric(c, m, keys, n_keys);
         if (*hit < 0 && found >= 0) {
             *hit = found;
             c->matched = m;
-            if (round == 0 && other) m = wh_message_room(v->message, c->p); /* the other spelling must not write over what matched */
+            if (round + 1 < rounds) m = wh_message_room(v->message, c->p); /* the next spelling must not write over what matched */
         }
     }
     if (url) c->url = url;

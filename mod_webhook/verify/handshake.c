@@ -187,6 +187,10 @@ static int condition_holds(wh_vctx *c, const wh_condition *cond)
         const wh_json_value *root = json ? wh_json_root(json) : NULL;
         return root && wh_json_typeof(root) == WH_JSON_OBJECT && wh_json_size(root) == cond->members;
     }
+    if (cond->kind == WH_COND_ABSENT && cond->loc.kind == WH_LOC_JSON) { /* a member that is no text is there, too: Discord's event */
+        const wh_json *json = wh_ctx_json(c);
+        return !json || !wh_path_walk(wh_json_root(json), cond->loc.path);
+    }
     found = wh_value(c, &cond->loc, &have);
     switch (cond->kind) {
     case WH_COND_PRESENT: return found == WH_FOUND;

@@ -16,6 +16,8 @@
 #include <openssl/x509.h>
 #include <string.h>
 
+#include "core/secret.h"
+
 static const wh_alg algs[] = {
     { "sha1", WH_ALG_DIGEST, WH_SHA1 }, { "sha256", WH_ALG_DIGEST, WH_SHA256 }, { "sha384", WH_ALG_DIGEST, WH_SHA384 },
     { "sha512", WH_ALG_DIGEST, WH_SHA512 }, { "ed25519", WH_ALG_ED25519, WH_SHA512 },
@@ -117,29 +119,6 @@ static apr_status_t free_spare(void *data)
     return APR_SUCCESS;
 }
 
-typedef struct wiped {
-    void *data;
-    apr_size_t len;
-} wiped;
-
-static apr_status_t wipe(void *data)
-{
-    wiped *w = data;
-    OPENSSL_cleanse(w->data, w->len);
-    return APR_SUCCESS;
-}
-
-/* Room for key bytes that is cleansed when p goes */
-static unsigned char *secret_room(apr_size_t len, apr_pool_t *p)
-{
-    wiped *w = apr_palloc(p, sizeof(*w));
-
-    w->data = apr_pcalloc(p, len + 1);
-    w->len = len + 1;
-    apr_pool_cleanup_register(p, w, wipe, apr_pool_cleanup_null);
-    return w->data;
-}
-
 /* ---- symmetric ---- */
 
 /* State of a digest after one block of key XOR pad */
@@ -197,7 +176,7 @@ static const char *set_raw(const webhook_verifier *v, wh_key *key, const unsigne
 
     /* HMAC with an empty key works in OpenSSL and protects nothing. */
     if (len == 0) return "is empty";
-    room = secret_room(len, p);
+    room = wh_secret_room(len, p);
     memcpy(room, data, len);
     key->raw = room;
     key->raw_len = len;
@@ -209,7 +188,7 @@ static const char *set_raw(const webhook_verifier *v, wh_key *key, const unsigne
 static const char *decode_key(const webhook_verifier *v, wh_key *key, wh_encoding enc, const char *text, apr_size_t len, apr_pool_t *p)
 {
     apr_size_t max = wh_decoded_max(enc, len), out_len = 0;
-    unsigned char *room = secret_room(max, p);
+    unsigned char *room = wh_secret_room(max, p);
 
     if (wh_decode(enc, WH_DECODE_UPPER | WH_DECODE_UNPADDED | WH_DECODE_PADDED, text, len, room, max, &out_len) != APR_SUCCESS) {
         return enc == WH_ENC_HEX ? "is not hexadecimal" : enc == WH_ENC_BASE64 ? "is not base64" : "is not base64url";
@@ -357,7 +336,7 @@ static const char *from_pem(const webhook_verifier *v, wh_key *key, const char *
 static const char *from_raw(const webhook_verifier *v, wh_key *key, wh_encoding enc, const char *text, apr_size_t len, apr_pool_t *p)
 {
     apr_size_t max = wh_decoded_max(enc, len), n = 0;
-    unsigned char *room = secret_room(max, p);
+    unsigned char *room = wh_secret_room(max, p);
     const unsigned char *der = room;
     EVP_PKEY *pkey = NULL;
 
@@ -381,7 +360,7 @@ static const char *from_raw(const webhook_verifier *v, wh_key *key, wh_encoding 
 static const char *from_seed(const webhook_verifier *v, wh_key *key, const char *text, apr_size_t len, apr_pool_t *p)
 {
     apr_size_t max = wh_decoded_max(WH_ENC_BASE64, len), n = 0;
-    unsigned char *room = secret_room(max, p);
+    unsigned char *room = wh_secret_room(max, p);
     EVP_PKEY *pkey;
 
     if (wh_decode(WH_ENC_BASE64, WH_DECODE_UNPADDED, text, len, room, max, &n) != APR_SUCCESS) return "is not base64";
@@ -401,7 +380,7 @@ static int jwk_bytes(const wh_json_value *jwk, const char *name, unsigned char *
 
     if (!s.len || s.len > 4096) return 0;
     max = wh_decoded_max(WH_ENC_BASE64URL, s.len);
-    *out = secret_room(max, p);
+    *out = wh_secret_room(max, p);
     return wh_decode(WH_ENC_BASE64URL, 0, s.data, s.len, *out, max, len) == APR_SUCCESS && *len > 0;
 }
 

@@ -302,6 +302,44 @@ const char *wh_url_other_port(const char *url, apr_pool_t *p)
     return apr_pstrcat(p, apr_pstrmemdup(p, url, (apr_size_t)(end - url)), dflt, end, NULL);
 }
 
+/* One escape of the list at `at`? @return its character, or 0 */
+static char listed_escape(const char *at, const char *escapes)
+{
+    unsigned char byte;
+    apr_size_t len;
+
+    if (*at != '%' || !at[1] || !at[2]) return 0;
+    for (; *escapes; escapes += 3) {
+        if (strncasecmp(at, escapes, 3) == 0) {
+            return wh_decode(WH_ENC_HEX, WH_DECODE_UPPER, escapes + 1, 2, &byte, 1, &len) == APR_SUCCESS ? (char)byte : 0;
+        }
+    }
+    return 0;
+}
+
+const char *wh_url_decoded(const char *url, const char *escapes, apr_pool_t *p)
+{
+    const char *r = strstr(url, "://");
+    char *out, *w, ch;
+    int found = 0;
+
+    if (!r) return NULL;
+    r += 3;
+    r += strcspn(r, "/?#");
+    out = apr_pstrdup(p, url);
+    for (w = out + (r - url); *r; r++) {
+        if ((ch = listed_escape(r, escapes)) != 0) {
+            found = 1;
+            r += 2;
+            *w++ = ch;
+        } else {
+            *w++ = *r;
+        }
+    }
+    *w = '\0';
+    return found ? out : NULL;
+}
+
 const char *wh_ctx_url(wh_vctx *c)
 {
     const webhook_verifier *v = c->v;

@@ -32,6 +32,15 @@
     "handshake=unsigned GET query:hub.mode=subscribe query:hub.verify_token={var:verify-token} query:hub.challenge~token -> 200 " \
     "text/plain " NOSNIFF "{query:hub.challenge}", \
     "handshake=unsigned GET query:hub.mode -> 403"
+#define DISCORD_PINGS \
+    "handshake=signed POST json:type=1 !json:event -> 200 application/json {{\"type\":1}", "handshake=signed POST json:type=0 -> 204"
+/* The plain one. Where an encrypt key is set the sender encrypts it, and there is nothing to answer without the operator's code. */
+#define LARK_CHALLENGE \
+    "handshake=unsigned POST !header:X-Lark-Signature json:type=url_verification json:challenge -> 200 application/json " \
+    "{{\"challenge\":{q:json:challenge}}"
+/* Senders that sign nothing: all they carry is what the operator wrote into the URL, user:password@ or ?secret= */
+#define UNSIGNED "signature=query:secret,basic"
+#define UNSIGNED_SECRET "user:password of the endpoint's URL, or the secret in it, ?secret=..."
 #define ADYEN_ITEM "{item:NotificationRequestItem."
 
 const wh_preset wh_preset_rows[] = {
@@ -52,7 +61,8 @@ const wh_preset wh_preset_rows[] = {
            "template=" ADYEN_ITEM "pspReference?}:" ADYEN_ITEM "originalReference?}:" ADYEN_ITEM "merchantAccountCode?}:"
            ADYEN_ITEM "merchantReference?}:" ADYEN_ITEM "amount.value?}:" ADYEN_ITEM "amount.currency?}:" ADYEN_ITEM "eventCode?}:"
            ADYEN_ITEM "success?}",
-           "id=item:NotificationRequestItem.pspReference", "event=item:NotificationRequestItem.eventCode", "status=200"),
+           "id=item:NotificationRequestItem.pspReference", "event=item:NotificationRequestItem.eventCode", "status=200",
+           "answer-body=[accepted]"),
     SENDER("airtable", WH_HMAC, "Airtable", "macSecretBase64", "", "header=X-Airtable-Content-MAC", "prefix=hmac-sha256=",
            "key-encoding=base64", "status=200", "answer-body=empty"),
     SENDER("alertmanager", WH_TOKEN, "Prometheus Alertmanager",
@@ -87,7 +97,7 @@ const wh_preset wh_preset_rows[] = {
            "id=header:X-Request-UUID,header:X-Request-Id", "event=header:X-Event-Key"),
     SENDER("box", WH_HMAC, "Box V2 webhooks", "primary and secondary signature key, id=primary and id=secondary", "",
            "signature=header:BOX-SIGNATURE-PRIMARY@primary,header:BOX-SIGNATURE-SECONDARY@secondary", "encoding=base64",
-           "template={body}{ts}", "timestamp=header:BOX-DELIVERY-TIMESTAMP", "timestamp-unit=rfc3339", "tolerance=10min",
+           "template={body}{ts}", "timestamp=header:BOX-DELIVERY-TIMESTAMP", "timestamp-unit=rfc3339", "tolerance=10min", "future=0s",
            "require=BOX-SIGNATURE-VERSION:1", "require=BOX-SIGNATURE-ALGORITHM:HmacSHA256", "id=json:id", "event=json:trigger"),
     SENDER("braintree", WH_HMAC, "Braintree", "the private key, id= the public key", "", "signature=form:bt_signature", "syntax=keyed",
            "separator=ampersand", "algorithm=sha1", "key-encoding=sha1", "template={form:bt_payload}", FORM_ONLY, "status=200",
@@ -116,11 +126,15 @@ const wh_preset wh_preset_rows[] = {
            "template={contentful}", "timestamp=header:x-contentful-timestamp", "timestamp-unit=ms", "tolerance=30s",
            "event=header:X-Contentful-Topic",
            "content-types=application/json,application/vnd.contentful.management.v1+json", "methods=POST,GET,PUT,DELETE"),
+    SENDER("datadog", WH_TOKEN, "Datadog", UNSIGNED_SECRET, "", UNSIGNED),
     SENDER("discord", WH_PUBLIC_KEY, "Discord interactions and webhook events", "the application's public key, hexadecimal", "",
            "header=X-Signature-Ed25519", "algorithm=ed25519", "key-encoding=raw-hex", "template={ts}{body}",
            "timestamp=header:X-Signature-Timestamp", "id=json:id", "event=json:event.type,json:type",
-           "handshake=signed POST json:type=1 !json:event -> 200 application/json {{\"type\":1}",
-           "handshake=signed POST json:type=0 -> 204"),
+           DISCORD_PINGS),
+    SENDER("discord-events", WH_PUBLIC_KEY, "Discord webhook events alone", "the application's public key, hexadecimal", "",
+           "header=X-Signature-Ed25519", "algorithm=ed25519", "key-encoding=raw-hex", "template={ts}{body}",
+           "timestamp=header:X-Signature-Timestamp", "event=json:event.type", "status=204", "answer-body=empty", DISCORD_PINGS),
+    SENDER("docker-hub", WH_TOKEN, "Docker Hub", UNSIGNED_SECRET, "", UNSIGNED),
     SENDER("docusign", WH_HMAC, "DocuSign Connect", "the Connect key", "", "signature=header*:X-DocuSign-Signature-#", "encoding=base64",
            "event=json:event", "content-types=application/json,text/xml,application/xml", "body-limit=25M"),
     SENDER("dropbox", WH_HMAC, "Dropbox", "the app secret", "", "header=X-Dropbox-Signature",
@@ -134,8 +148,12 @@ const wh_preset wh_preset_rows[] = {
     SENDER("figma", WH_TOKEN, "Figma", "the webhook's passcode", "", "signature=json:passcode", "event=json:event_type", "status=200"),
     SENDER("forgejo", WH_HMAC, "Forgejo", "the webhook's secret", "", "header=X-Forgejo-Signature", "id=header:X-Forgejo-Delivery",
            "event=header:X-Forgejo-Event"),
+    SENDER("freshdesk", WH_TOKEN, "Freshdesk", UNSIGNED_SECRET, "", UNSIGNED),
     SENDER("fusionauth", WH_JWT, "FusionAuth", "the signing key, or its JWK Set", "", "header=X-FusionAuth-Signature-JWT",
            "algorithm=HS256,HS384,HS512", "claim=request_body_sha256=base64:sha256:{body}", "id=json:event.id", "event=json:event.type"),
+    SENDER("fusionauth-public-key", WH_JWT, "FusionAuth, signed with a key pair", "the public key (PEM), or its JWK Set", "",
+           "header=X-FusionAuth-Signature-JWT", "algorithm=RS256,RS384,RS512,ES256,EdDSA", "claim=request_body_sha256=base64:sha256:{body}",
+           "id=json:event.id", "event=json:event.type"),
     SENDER("getstream", WH_HMAC, "Stream", "the API secret", "", "header=X-Signature", JSON_TYPE, "signed-body=decoded"),
     SENDER("gitea-form", WH_HMAC, "Gitea, form encoded", "the webhook's secret", "", "header=X-Gitea-Signature", "unpack=form:payload",
            "template={payload}", "id=header:X-Gitea-Delivery", "event=header:X-Gitea-Event", FORM_ONLY),
@@ -172,7 +190,7 @@ const wh_preset wh_preset_rows[] = {
            "template={secret}{method}{url}{body}", "methods=POST,GET"),
     SENDER("hubspot-v3", WH_HMAC, "HubSpot, signature version 3", "the client secret", "", "header=X-HubSpot-Signature-v3",
            "encoding=base64", "template={method}{url}{body}{ts}", "timestamp=header:X-HubSpot-Request-Timestamp", "timestamp-unit=ms",
-           "methods=POST,GET"),
+           "url-decoded=%3A%2F%3F%40%21%24%27%28%29%2A%2C%3B", "methods=POST,GET"),
     SENDER("incident-io", WH_HMAC, "incident.io", "the endpoint's whsec_ secret", "", STANDARD_HEADERS, STANDARD_V1, WHSEC,
            "event=json:event_type"),
     SENDER("intercom", WH_HMAC, "Intercom", "the client secret", "", "header=X-Hub-Signature", "prefix=sha1=", "algorithm=sha1",
@@ -183,7 +201,10 @@ const wh_preset wh_preset_rows[] = {
            "event=claim:type", "content-types=application/jwt,text/plain"),
     SENDER("lark", WH_HASH, "Feishu and Lark", "the encrypt key", "", "header=X-Lark-Signature",
            "template={ts}{header:X-Lark-Request-Nonce}{secret}{body}", "timestamp=header:X-Lark-Request-Timestamp",
-           "id=json:header.event_id", "event=json:header.event_type"),
+           "id=json:header.event_id", "event=json:header.event_type", "status=200", LARK_CHALLENGE),
+    SENDER("lark-card", WH_HASH, "Feishu and Lark, message cards", "the verification token", "", "header=X-Lark-Signature", "algorithm=sha1",
+           "template={ts}{header:X-Lark-Request-Nonce}{secret}{body}", "timestamp=header:X-Lark-Request-Timestamp",
+           "event=json:action.tag", "status=200", LARK_CHALLENGE),
     SENDER("launchdarkly", WH_HMAC, "LaunchDarkly", "the webhook's secret", "", "header=X-LD-Signature", "id=json:_id", "event=json:kind"),
     SENDER("lemon-squeezy", WH_HMAC, "Lemon Squeezy", "the signing secret", "", "header=X-Signature",
            "event=header:X-Event-Name,json:meta.event_name", "status=200"),
@@ -214,6 +235,7 @@ const wh_preset wh_preset_rows[] = {
            "header=Authorization", "prefix=HMAC ", "encoding=base64", "key-encoding=base64", "id=json:id", JSON_TYPE, "status=200"),
     SENDER("mollie", WH_HMAC, "Mollie, next-generation webhooks", "the webhook's signing secret", "", "header=X-Mollie-Signature",
            "prefix=sha256=", "lenient=repeated", "id=json:id", JSON_TYPE, "status=200"),
+    SENDER("mollie-classic", WH_TOKEN, "Mollie, classic webhooks", UNSIGNED_SECRET, "", UNSIGNED, FORM_ONLY, "status=200"),
     SENDER("monday", WH_JWT, "monday.com", "the signing secret", "", "header=Authorization", "prefix=Bearer ", "lenient=bare,scheme-case",
            "algorithm=HS256", "claim=exp", "claim=aud={url}", "url-ports=on", "id=json:event.triggerUuid", "event=json:event.type",
            "status=200",
@@ -234,7 +256,7 @@ const wh_preset wh_preset_rows[] = {
            "event=json:eventType",
            "handshake=signed GET header:x-okta-verification-challenge -> 200 application/json "
            "{{\"verification\":{q:header:x-okta-verification-challenge}}",
-           "methods=POST,GET"),
+           "methods=POST,GET", "status=200", "answer-body=empty"),
     SENDER("openai", WH_HMAC, "OpenAI", "the whsec_ secret", "", STANDARD_HEADERS, STANDARD_V1, WHSEC, "key-without-prefix=text", JSON_TYPE),
     SENDER("paddle", WH_HMAC, "Paddle Billing", "the notification destination's secret key", "", "header=Paddle-Signature", "syntax=pairs",
            "separator=semicolon", "field=h1", "timestamp=field:ts", "template={ts}:{body}", "tolerance=5s", "id=json:event_id",
@@ -247,11 +269,13 @@ const wh_preset wh_preset_rows[] = {
            "timestamp=header:PAYPAL-TRANSMISSION-TIME", "timestamp-unit=rfc3339", "require=PAYPAL-AUTH-ALGO:SHA256withRSA",
            "id=header:PAYPAL-TRANSMISSION-ID", "event=json:event_type", "status=200"),
     SENDER("plaid", WH_JWT, "Plaid", "the verification key as JWK or JWK Set", "", "header=Plaid-Verification", "algorithm=ES256",
-           "keyid=kid", "max-age=5min", "claim=request_body_sha256=hex:sha256:{body}", "event=json:webhook_code"),
+           "keyid=kid", "max-age=5min", "claim=request_body_sha256=hex:sha256:{body}", "event=json:webhook_code", "status=200"),
     SENDER("plivo-v3", WH_HMAC, "Plivo, signature version 3", "the auth token", "", "header=X-Plivo-Signature-V3", "syntax=list",
            "separator=comma", "encoding=base64", "template={plivo}.{header:X-Plivo-Signature-V3-Nonce}",
-           "id=header:X-Plivo-Signature-V3-Nonce", "methods=POST,GET", FORM_ONLY),
-    SENDER("postmark-basic", WH_TOKEN, "Postmark", "user:password", "", "signature=basic", "id=json:MessageID", "event=json:RecordType"),
+           "id=header:X-Plivo-Signature-V3-Nonce", "methods=POST,GET", FORM_ONLY, "status=200",
+           "answer-body=empty"),
+    SENDER("postmark-basic", WH_TOKEN, "Postmark", "user:password", "", "signature=basic", "id=json:MessageID", "event=json:RecordType",
+           "status=200"),
     SENDER("pusher", WH_HMAC, "Pusher Channels", "the app's secret, id= its key", "", "header=X-Pusher-Signature",
            "keyid=header:X-Pusher-Key", "event=json:/events/0/name"),
     SENDER("qstash", WH_JWT, "Upstash QStash", "the current and the next signing key", "", "header=Upstash-Signature", "algorithm=HS256",
@@ -308,9 +332,10 @@ const wh_preset wh_preset_rows[] = {
            "template={body}{url}", "id=json:action.id", "event=json:action.type", "status=200", "handshake=unsigned HEAD -> 200"),
     SENDER("twilio-form", WH_HMAC, "Twilio, form encoded", "the auth token", "", "header=X-Twilio-Signature", "encoding=base64",
            "algorithm=sha1", "template={url}{form-sorted}", "url-ports=on", "id=header:I-Twilio-Idempotency-Token",
-           "event=form:SmsStatus,form:CallStatus", "methods=POST,GET", FORM_ONLY, "status=200"),
+           "event=form:SmsStatus,form:CallStatus", "methods=POST,GET", FORM_ONLY, "status=200", "answer-body=empty"),
     SENDER("twilio-json", WH_HMAC, "Twilio, JSON", "the auth token", "", "header=X-Twilio-Signature", "encoding=base64", "algorithm=sha1",
-           "template={url}", "url-ports=on", "digest=query:bodySHA256", "id=header:I-Twilio-Idempotency-Token", "status=200"),
+           "template={url}", "url-ports=on", "digest=query:bodySHA256", "id=header:I-Twilio-Idempotency-Token", "status=200",
+           "answer-body=empty"),
     SENDER("twitch", WH_HMAC, "Twitch EventSub", "the subscription's secret", "", "header=Twitch-Eventsub-Message-Signature",
            "prefix=sha256=", "template={id}{ts}{body}", "id=header:Twitch-Eventsub-Message-Id",
            "timestamp=header:Twitch-Eventsub-Message-Timestamp", "timestamp-unit=rfc3339", "tolerance=10min",
@@ -352,7 +377,7 @@ const wh_preset wh_preset_rows[] = {
     SENDER("zoom", WH_HMAC, "Zoom", "the app's secret token", "", "header=x-zm-signature", "prefix=v0=", "template=v0:{ts}:{body}",
            "timestamp=header:x-zm-request-timestamp", "event=json:event", "status=200",
            "handshake=signed POST json:event=endpoint.url_validation json:payload.plainToken -> 200 application/json "
-           "{{\"plainToken\":{q:json:payload.plainToken},\"encryptedToken\":\"{hmac-hex:json:payload.plainToken}\"}"),
+           "{{\"encryptedToken\":\"{hmac-hex:json:payload.plainToken}\",\"plainToken\":{q:json:payload.plainToken}}"),
 };
 
 const int wh_preset_count = (int)(sizeof(wh_preset_rows) / sizeof(wh_preset_rows[0]));

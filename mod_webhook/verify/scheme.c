@@ -6,6 +6,7 @@
  */
 #include "verify/scheme.h"
 
+#include <apr_lib.h>
 #include <stddef.h>
 #include <string.h>
 #include "core/http_client.h"
@@ -16,8 +17,8 @@
 typedef struct raw {
     apr_array_header_t *signature, *lenient, *algorithm, *keyid_host, *certificate_name, *timestamp, *id, *event, *components, *methods, *content_types;
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
-               *future, *digest, *unpack, *payload_field, *items, *url, *tag, *pending_secret, *answer_body, *jwks, *confirm_path;
-    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, fetch, confirm,
+               *future, *digest, *unpack, *payload_field, *items, *url, *url_decoded, *tag, *pending_secret, *answer_body, *jwks, *confirm_path;
+    int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, refusal_status, fetch, confirm,
         signed_body;
     apr_interval_time_t leeway, max_age;
     apr_int64_t body_limit;
@@ -62,6 +63,7 @@ static const wh_option_spec specs[] = {
     O("items", WH_OPT_STRING, items, 0, 0, NULL),
     O("url", WH_OPT_STRING, url, 0, 0, NULL),
     O("url-ports", WH_OPT_BOOL, url_ports, 0, 0, NULL),
+    O("url-decoded", WH_OPT_STRING, url_decoded, 0, 0, NULL),
     O("leeway", WH_OPT_DURATION, leeway, 0, 0, NULL),
     O("max-age", WH_OPT_DURATION, max_age, 0, 0, NULL),
     O("components", WH_OPT_LIST, components, 0, 0, NULL),
@@ -72,6 +74,7 @@ static const wh_option_spec specs[] = {
     O("body-limit", WH_OPT_SIZE, body_limit, 1, 0, NULL),
     O("signed-body", WH_OPT_ENUM, signed_body, 0, 0, "wire|decoded"),
     O("status", WH_OPT_INT, status, 200, 299, NULL),
+    O("refusal-status", WH_OPT_INT, refusal_status, 200, 499, NULL),
     O("refusal-body", WH_OPT_ENUM, refusal_body, 0, 0, "problem|empty"),
     O("answer-body", WH_OPT_STRING, answer_body, 0, 0, NULL),
     O("pending-secret", WH_OPT_STRING, pending_secret, 0, 0, NULL),
@@ -98,7 +101,8 @@ static const struct {
     { "confirm", SIGNED }, { "confirm-path", SIGNED }, { "demand", SIGNED | P(WH_TOKEN) }, { "timestamp", SIGNED | P(WH_TOKEN) },
     { "timestamp-unit", SIGNED | P(WH_TOKEN) }, { "tolerance", SIGNED | P(WH_TOKEN) | P(WH_HTTPSIG) },
     { "future", SIGNED | P(WH_TOKEN) | P(WH_HTTPSIG) }, { "digest", SIGNED }, { "digest-algorithm", SIGNED },
-    { "digest-encoding", SIGNED }, { "items", SIGNED | P(WH_TOKEN) }, { "url-ports", SIGNED | P(WH_JWT) }, { "leeway", P(WH_JWT) },
+    { "digest-encoding", SIGNED }, { "items", SIGNED | P(WH_TOKEN) }, { "url-ports", SIGNED | P(WH_JWT) },
+    { "url-decoded", SIGNED }, { "leeway", P(WH_JWT) },
     { "max-age", P(WH_JWT) }, { "claim", P(WH_JWT) }, { "components", P(WH_HTTPSIG) }, { "tag", P(WH_HTTPSIG) },
     { "body-digest", P(WH_HTTPSIG) }, { "key-encoding", ~P(WH_NONE) }, { "key-prefix", ~P(WH_NONE) }, { "private-prefix", ~P(WH_NONE) },
     { "key-without-prefix", ~P(WH_NONE) }, { "require", ~P(WH_NONE) },
@@ -620,6 +624,7 @@ static void set_traits(webhook_verifier *v, const raw *r, apr_pool_t *p)
     v->traits.body_limit = (apr_off_t)r->body_limit;
     v->traits.success_status = r->status;
     v->traits.empty_refusal_body = r->refusal_body;
+    v->traits.refusal_status = r->refusal_status;
     if (r->answer_body && strcmp(r->answer_body, "id") != 0) {
         v->traits.success_body = strcmp(r->answer_body, "empty") == 0 ? "" : apr_pstrdup(p, r->answer_body);
     }
@@ -640,6 +645,20 @@ static apr_status_t free_digests(void *data)
         v->md[i] = NULL;
     }
     return APR_SUCCESS;
+}
+
+/* "%3A%2F": what a URL keeps escaped for a reason is not for decoding (controls, blanks, '%' itself, bytes above ASCII) */
+static int is_escapes(const char *text)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    if (strcmp(text, "none") == 0) return 1;
+    for (; *text; text += 3) {
+        const char *high = text[0] == '%' && text[1] ? strchr(digits, text[1]) : NULL, *low = high && text[2] ? strchr(digits, text[2]) : NULL;
+        int byte = low ? (int)(high - digits) * 16 + (int)(low - digits) : 0;
+        if (byte <= 0x20 || byte >= 0x7f || byte == '%' || apr_isalnum(byte)) return 0;
+    }
+    return 1;
 }
 
 static const char *build(webhook_verifier *v, raw *r, const apr_array_header_t *many, apr_pool_t *pconf, apr_pool_t *ptemp)
@@ -666,8 +685,14 @@ static const char *build(webhook_verifier *v, raw *r, const apr_array_header_t *
     KEEP(key_prefix);
     KEEP(private_prefix);
     KEEP(pending_secret);
+    KEEP(url_decoded);
 #undef KEEP
     if (v->syntax == WH_SYN_LABELLED) v->field = v->label;
+    if (v->url_decoded && !is_escapes(v->url_decoded)) {
+        return "option url-decoded: expected escapes of other characters than letters and digits, \"%3A%2F\", upper-case, or none";
+    }
+    if (v->url_decoded && strcmp(v->url_decoded, "none") == 0) v->url_decoded = NULL;
+    if (r->refusal_status >= 300 && r->refusal_status < 400) return "option refusal-status: expected 200 to 299 or 400 to 499";
     if (v->pending_secret && v->pending_secret[0] != '/') return "option pending-secret: expected an absolute path";
     if ((err = parse_places(v, r, pconf)) != NULL) return err;
     if ((err = parse_algorithms(v, r->algorithm, pconf, ptemp)) != NULL) return err;

@@ -274,6 +274,7 @@ struct webhook_verifier {
     const char *url;                     /* configured external URL, NULL: the request's */
     int url_has_path;
     int url_ports;                       /* try with and without the default port */
+    const char *url_decoded;             /* escapes, "%3A%2F", that the sender may have decoded in what it signs; NULL */
     apr_table_t *vars;
 
     /* jwt */
@@ -359,6 +360,8 @@ const wh_form *wh_ctx_form(wh_vctx *c);
 /** The external URL for this request, and its variant with or without the default port (NULL if there is none). */
 const char *wh_ctx_url(wh_vctx *c);
 const char *wh_url_other_port(const char *url, apr_pool_t *p);
+/** The URL with these escapes decoded behind the host; NULL when it holds none of them. @param escapes "%3A%2F", upper-case digits */
+const char *wh_url_decoded(const char *url, const char *escapes, apr_pool_t *p);
 
 /** Refuse. Always returns 0 so that `return wh_deny(...)` ends a check. */
 int wh_deny(wh_vctx *c, wh_refusal refusal, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -157,12 +157,17 @@ const char *wh_jwt_sign(wh_vctx *c, const wh_key *key, const char *sender_id, co
     const wh_named_alg *alg = &APR_ARRAY_IDX(v->algorithms, 0, wh_named_alg);
     apr_int64_t now = c->req->now / APR_USEC_PER_SEC;
     unsigned char md[EVP_MAX_MD_SIZE], *sig = md;
-    apr_size_t len = wh_digest_size(alg->alg->digest);
+    apr_size_t len;
     webhook_slice text;
     wh_buf head, body;
     const char *err;
     int i;
 
+    for (i = 0; i < v->algorithms->nelts; i++) { /* the first that this key is for */
+        if (wh_alg_fits_key(APR_ARRAY_IDX(v->algorithms, i, wh_named_alg).alg, key)) break;
+    }
+    if (i < v->algorithms->nelts) alg += i;
+    len = wh_digest_size(alg->alg->digest);
     wh_buf_init(&head, c->p, 128);
     wh_buf_adds(&head, "{");
     wh_json_put_member(&head, "alg", alg->label);

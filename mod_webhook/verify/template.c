@@ -172,6 +172,7 @@ static const wh_part *resolve(wh_vctx *c, const wh_template *t, wh_message *m, w
         }
         *why = wh_value(c, &part->loc, &value);
         if (*why == WH_ABSENT && part->optional) continue;
+        if (*why == WH_FOUND && part->optional && !value.len) continue; /* nothing there is nothing to put words around */
         if (*why != WH_FOUND) return part;
         if (needs_stop(&part->loc) && ((part->stop && memchr(value.data, part->stop, value.len)) || has_control(value))) {
             *why = WH_BROKEN;

@@ -20,7 +20,7 @@ static const struct {
     { "secret", ROLE_SECRET }, { "api_secret", ROLE_SECRET }, { "private_key", ROLE_SECRET }, { "signing_secret", ROLE_SECRET },
     { "client_secret", ROLE_SECRET }, { "app_secret", ROLE_SECRET }, { "auth_token", ROLE_SECRET }, { "webhook_secret", ROLE_SECRET },
     { "shared_secret", ROLE_SECRET }, { "signature_key", ROLE_SECRET }, { "signing_key", ROLE_SECRET }, { "encrypt_key", ROLE_SECRET },
-    { "token", ROLE_SECRET }, { "authorization", ROLE_SECRET }, { "passcode", ROLE_SECRET }, { "client_state", ROLE_SECRET },
+    { "token", ROLE_SECRET }, { "authorization", ROLE_SECRET }, { "passcode", ROLE_SECRET }, { "client_state", ROLE_SECRET }, { "clientState", ROLE_SECRET },
     { "password", ROLE_SECRET }, { "pass", ROLE_SECRET }, { "key", ROLE_SECRET }, { "public_key_pem", ROLE_SECRET },
     { "cert_pem", ROLE_SECRET }, { "certificate", ROLE_SECRET }, { "pem", ROLE_SECRET }, { "verification_key", ROLE_SECRET },
     { "verification_token", ROLE_SECRET }, { "access_token", ROLE_SECRET }, { "consumer_secret", ROLE_SECRET },
@@ -183,7 +183,7 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
     const char *id = private_key ? text_of(wh_json_get(key, "public_key"), g->p) : NULL, *user = NULL, *name, *err;
     apr_size_t i;
     member_role role;
-    int before = g->secrets->nelts;
+    int before = g->secrets->nelts, known;
 
     if (wh_json_get(key, "kty") || (wh_json_get(key, "keys") && wh_json_typeof(wh_json_get(key, "keys")) == WH_JSON_ARRAY
                                     && wh_json_get(wh_json_at(wh_json_get(key, "keys"), 0), "kty"))) {
@@ -193,7 +193,7 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
     for (i = 0; i < wh_json_size(key); i++) {
         const wh_json_value *v = &key->u.members[i].value;
         const char *text = text_of(v, g->p);
-        int known = find_role((name = name_of(key, i, g->p)), &role);
+        known = find_role((name = name_of(key, i, g->p)), &role);
         if (((known && role == ROLE_ID) || is_key_name(key, name, text)) && !id) id = text;
         if (known && role == ROLE_USER) user = text;
     }
@@ -206,7 +206,16 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
             continue;
         }
         if (is_key_name(key, name, text)) continue;
-        if (!find_role(name, &role)) {
+        known = find_role(name, &role);
+        if (!text && wh_json_get(v, "kty")) { /* one JWK, by whatever name */
+            add_json_secret(g, known ? id : name, v);
+            continue;
+        }
+        if (!known && wh_json_typeof(v) == WH_JSON_OBJECT) { /* keys by their ids */
+            known = 1;
+            role = wh_json_get(v, "keys") ? ROLE_JWK : ROLE_MAP;
+        }
+        if (!known) {
             wh_buf list;
             apr_size_t k;
             const char *option = name;
@@ -245,6 +254,8 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
             } else if ((err = gather(g, v)) != NULL) {
                 return err;
             }
+        } else if (role == ROLE_JWK && wh_json_typeof(v) == WH_JSON_ARRAY) {
+            if ((err = gather(g, v)) != NULL) return err;
         } else if (role == ROLE_JWK) {
             if (text) add_secret(g, id, text, strlen(text));
             else add_json_secret(g, id, v);

@@ -155,6 +155,7 @@ static void put_facts(wh_buf *b, const webhook_verifier *v, const char *const *n
     if (traits->content_types) put_list(b, "content_types", traits->content_types);
     if (traits->body_limit) wh_json_put_member_int(b, "body_limit", (apr_int64_t)traits->body_limit);
     if (traits->success_status) wh_json_put_member_int(b, "status", traits->success_status);
+    if (traits->refusal_status) wh_json_put_member_int(b, "refusal_status", traits->refusal_status);
     if (traits->empty_refusal_body) wh_json_put_member_bool(b, "empty_refusal_body", 1);
     wh_json_put_member(b, "success_body", traits->success_body);
     if (v->primitive != WH_NONE && v->primitive != WH_TOKEN) {

@@ -263,6 +263,10 @@ static void test_files(void)
     ok(failed && strstr(failed, "/none.json: cannot be opened"), "no such file: %s", failed ? failed : "");
     failed = wh_schema_compile(&schema, folder, NULL, pool, pool);
     ok(failed != NULL, "a directory: %s", failed ? failed : "");
+    alarm(60);
+    failed = mkfifo(apr_pstrcat(pool, folder, "/fifo", NULL), 0600) ? "" : wh_schema_compile(&schema, apr_pstrcat(pool, folder, "/fifo", NULL), NULL, pool, pool);
+    alarm(0);
+    ok(failed && strstr(failed, "/fifo: is no regular file"), "what would wait for a writer: %s", failed ? failed : "");
     write_file("broken.json", "{\"type\":1}");
     failed = wh_schema_compile_text(&schema, slice("{\"$ref\":\"https://example.org/s/broken\"}"), "s", NULL, &opts, pool, pool);
     ok(failed && strstr(failed, "/broken.json#/type: is not what"), "an error in a file referred to has that file's name: %s", failed ? failed : "");
@@ -392,7 +396,7 @@ static void test_memory(void)
 
 int main(void)
 {
-    static const char *const files[] = {"/main.json", "/types.json", "/deeper", "/broken.json", "/other/b.json", "/other", ""};
+    static const char *const files[] = {"/main.json", "/types.json", "/deeper", "/broken.json", "/fifo", "/other/b.json", "/other", ""};
     size_t i;
 
     apr_initialize();

@@ -44,6 +44,16 @@ static void test_options(void)
     right("hmac", "header=X-Sig\nprefix=sha256=\nalgorithm=sha512\nencoding=base64\nkey-encoding=base64");
     wrong("hmac", "headr=X-Sig", "\"headr\" is unknown (allowed: ");
     wrong("github", "tolerence=1h", "unknown");
+    wrong("github", "refusal-status=302", "200 to 299 or 400 to 499");
+    wrong("github", "refusal-status=500", "refusal-status");
+    right("github", "refusal-status=202");
+    wrong("square", "url-decoded=%2f", "upper-case");
+    wrong("square", "url-decoded=%41", "other characters than letters");
+    wrong("square", "url-decoded=%25", "escapes");
+    wrong("square", "url-decoded=%2", "escapes");
+    right("square", "url-decoded=%2F%3A");
+    right("hubspot-v3", "url-decoded=none");
+    wrong("token", "header=X-Token\nurl-decoded=%2F", "does not go with it");
     wrong("hmac", "header=X-Sig\nheader=X-Other", "header");
     wrong("hmac", "header=X-Sig\nsignature=header:X-Sig", "same thing");
     wrong("hmac", "header=X Sig", "not a header name");

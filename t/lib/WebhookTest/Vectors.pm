@@ -49,13 +49,16 @@ sub directives {
         return (\@secrets, \@options);
     }
     return ([[undef, $canonical->encode($key)]], []) if $key->{kty} || ref $key->{keys};
-    my ($name) = map { $key->{$_} } grep { $id{$_} || $_ eq 'public_key' } sort keys %$key;
+    my ($name) = map { $key->{$_} } grep { $id{$_} || $_ eq 'public_key' || $key->{secret} && /^(?:key|id)$/ } sort keys %$key;
     for my $member (sort keys %$key) {
         my $value = $key->{$member};
-        next if $id{$member} || $member eq 'user' || $member eq 'public_key';
+        next if $id{$member} || $member eq 'user' || $member eq 'public_key' || $member eq 'note' || $key->{secret} && $member =~ /^(?:key|id)$/;
         if ($member eq 'password') { push @secrets, [$name, utf8("$key->{user}:$value")] }
-        elsif ($secret{$member}) { push @secrets, [$name, utf8($value)] }
+        elsif ($secret{$member} || $member =~ /^(?:channel_secret|verifier_token|webhookKey)$/) { push @secrets, [$name, utf8($value)] }
         elsif ($named{$member}) { push @secrets, [$member, utf8($value)] }
+        elsif ($member =~ /^(primary|secondary)_?[kK]ey$/) { push @secrets, [$1, utf8($value)] }
+        elsif (ref $value eq 'ARRAY' && ref $value->[0]) { push @secrets, map { [$name, $canonical->encode($_)] } @$value }
+        elsif (ref $value eq 'HASH' && grep { ref } values %$value and !$value->{keys} && !$value->{kty}) { push @secrets, map { [$_, $canonical->encode($value->{$_})] } sort keys %$value }
         elsif ($member =~ /^(?:certs|cert_by_url)$/) { push @secrets, map { [$_, utf8($value->{$_})] } sort keys %$value }
         elsif ($member =~ /^jwks?$/) { push @secrets, [$name, $canonical->encode($value)] }
         elsif ($member eq 'secret_b64') { push @secrets, [$name, MIME::Base64::decode($value)] }

@@ -129,6 +129,7 @@ rec("box", "valid", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")
 rec("box", "valid-secondary", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("x"), "BOX-SIGNATURE-SECONDARY": sig("second key")}), BODY, "accept")
 rec("box", "slots-swapped", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("second key"), "BOX-SIGNATURE-SECONDARY": sig("first key")}), BODY, "reject")
 rec("box", "version-2", keys, dict(box, **{"BOX-SIGNATURE-VERSION": "2", "BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "reject")
+rec("box", "future-one-second", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY, "reject", now=NOW - 1)
 rec("box", "body-tampered", keys, dict(box, **{"BOX-SIGNATURE-PRIMARY": sig("first key")}), BODY + b" ", "reject")
 
 # keys.json: keys in parts, by the names their senders have for them; for the tool alone, a configuration has its own
@@ -170,6 +171,15 @@ rec("hubspot-v3", "too-old", "the secret", h, BODY, "reject", url=u, now=NOW + 3
 rec("hubspot-v3", "url-altered", "the secret", h, BODY, "reject", url=u + "d")
 tampered("hubspot-v3", "the secret", h, url=u)
 
+# Of escapes in the URL either spelling may have been signed, and no third one
+for note, query, signed, expect in (("escapes-kept", "a=%3A%2F%20", "a=%3A%2F%20", "accept"), ("escapes-decoded", "a=%3A%2f%20", "a=:/%20", "accept"),
+                                    ("escapes-half", "a=%3A%2F", "a=:%2F", "reject"), ("escapes-of-others", "a=%20b", "a= b", "reject"),
+                                    ("escapes-made", "a=:/", "a=%3A%2F", "reject")):
+    u = (URL % "hubspot-v3" + "?" + signed).encode()
+    rec("hubspot-v3", note, "the secret", {"Content-Type": "application/json", "X-HubSpot-Request-Timestamp": t,
+        "X-HubSpot-Signature-v3": b64(mac("the secret", b"POST" + u + BODY + t.encode()).digest())}, BODY, expect,
+        url=URL % "hubspot-v3" + "?" + query)
+
 # Mercado Pago: absent parts are dropped, the body is not signed
 def mp(url, rid, unit):
     t = str(NOW * unit)
@@ -184,6 +194,7 @@ rec("mercadopago", "valid", "the secret", mp(u, "req-1", 1), BODY, "accept", url
 rec("mercadopago", "valid-ms", "the secret", mp(u, "req-1", 1000), BODY, "accept", url=u)
 rec("mercadopago", "valid-no-request-id", "the secret", mp(u, None, 1), BODY, "accept", url=u)
 rec("mercadopago", "valid-no-data-id", "the secret", mp(URL % "mercadopago", "req-1", 1), BODY, "accept")
+rec("mercadopago", "valid-empty-data-id", "the secret", mp(URL % "mercadopago", "req-1", 1), BODY, "accept", url=URL % "mercadopago" + "?data.id=")
 rec("mercadopago", "id-altered", "the secret", mp(u, "req-1", 1), BODY, "reject", url=u.replace("123", "124"))
 rec("mercadopago", "request-id-moved-into-id", "the secret", {k: v for k, v in mp(u, "req-1", 1).items() if k != "x-request-id"}, BODY,
     "reject", url=URL % "mercadopago" + "?data.id=" + urllib.parse.quote("123;request-id:req-1"))
@@ -203,6 +214,14 @@ rec("lark", "valid", "the secret", h, BODY, "accept")
 tampered("lark", "the secret", h)
 rec("lark", "nonce-altered", "the secret", dict(h, **{"X-Lark-Request-Nonce": "n0ncf"}), BODY, "reject")
 
+for name, alg in (("lark-card", hashlib.sha1),):
+    h = {"Content-Type": "application/json", "X-Lark-Request-Timestamp": str(NOW), "X-Lark-Request-Nonce": "n0nce",
+         "X-Lark-Signature": alg(str(NOW).encode() + b"n0nce" + b"the secret" + BODY).hexdigest()}
+    rec(name, "valid", "the secret", h, BODY, "accept")
+    rec(name, "wrong-secret", "another secret", h, BODY, "reject")
+    rec(name, "too-old", "the secret", h, BODY, "reject", now=NOW + 301)
+    tampered(name, "the secret", h)
+
 # Twitch
 def twitch(now, mid="e76c6bd4-55c9-4987-8304-da1588d8988b"):
     import datetime
@@ -211,6 +230,8 @@ def twitch(now, mid="e76c6bd4-55c9-4987-8304-da1588d8988b"):
             "Twitch-Eventsub-Message-Type": "notification",
             "Twitch-Eventsub-Message-Signature": "sha256=" + mac("the secret", mid.encode() + t.encode() + BODY).hexdigest()}
 rec("twitch", "valid", "the secret", twitch(NOW), BODY, "accept")
+rec("twitch", "valid-base64-id", "the secret", twitch(NOW, "4R7gqJ8CzlqY28yi9VMnOm5SIQh0IdG4i9ky7B_ULk4="), BODY, "accept")
+rec("twitch", "equals-sign-inside-id", "the secret", twitch(NOW, "4R7gqJ8CzlqY28yi9VMnOm5=IQh0IdG4i9ky7B_ULk4"), BODY, "reject")
 rec("twitch", "too-old", "the secret", twitch(NOW - 602), BODY, "reject")
 h = twitch(NOW)
 tampered("twitch", "the secret", h)
@@ -268,6 +289,12 @@ rec("cloudevents", "valid-query", "the token", {"Content-Type": "application/clo
 token("buildkite-token", {"Content-Type": "application/json", "X-Buildkite-Token": "the token"})
 token("google-calendar", {"X-Goog-Channel-Token": "the token", "X-Goog-Resource-State": "exists"}, body=b"")
 token("azure-event-grid", {"Content-Type": "application/json"}, url=URL % "azure-event-grid" + "?secret=the+token", body=b'[{"id":"1","eventType":"x"}]')
+for name in ("datadog", "docker-hub", "freshdesk"):
+    token(name, {"Content-Type": "application/json"}, url=URL % name + "?secret=the+token")
+    rec(name, "valid-basic", "user:pass:word", auth("Basic " + b64(b"user:pass:word")), BODY, "accept")
+    rec(name, "basic-other", "user:pass:word", auth("Basic " + b64(b"user:pass")), BODY, "reject")
+form_type = {"Content-Type": "application/x-www-form-urlencoded"}
+token("mollie-classic", form_type, url=URL % "mollie-classic" + "?secret=the+token", body=b"id=tr_d0b0E3EA3v")
 token("figma", {"Content-Type": "application/json"}, body=b'{"event_type":"PING","passcode":"the token"}')
 rec("figma", "passcode-missing", "the token", {"Content-Type": "application/json"}, b'{"event_type":"PING"}', "reject")
 item = lambda s: b'{"subscriptionId":"s","clientState":"%s","changeType":"created"}' % s
@@ -339,6 +366,10 @@ rec("telnyx", "future", b64(pub), h, BODY, "reject", now=NOW - 301)
 tampered("telnyx", b64(pub), h)
 rec("telnyx", "wrong-secret", b64(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x08" * 32).public_key().public_bytes(
     serialization.Encoding.Raw, serialization.PublicFormat.Raw)), h, BODY, "reject")
+h = {"Content-Type": "application/json", "X-Signature-Timestamp": str(NOW), "X-Signature-Ed25519": ed.sign(b"%d" % NOW + BODY).hex()}
+rec("discord-events", "valid", pub.hex(), h, BODY, "accept")
+rec("discord-events", "too-old", pub.hex(), h, BODY, "reject", now=NOW + 301)
+tampered("discord-events", pub.hex(), h)
 key = ec.derive_private_key(0x1234567890ABCDEF1234567890ABCDEF, ec.SECP256R1())
 n = key.public_key().public_numbers()
 jwk = {"kty": "EC", "crv": "P-256", "kid": "k1", "use": "sig", "alg": "ES256", "x": b64u(n.x.to_bytes(32, "big")), "y": b64u(n.y.to_bytes(32, "big"))}
@@ -354,6 +385,8 @@ plaid = lambda t: {"Content-Type": "application/json", "Plaid-Verification": t}
 c = {"iat": NOW, "request_body_sha256": sha.hexdigest()}
 rec("plaid", "valid", {"jwk": jwk}, plaid(es256(c)), BODY, "accept")
 rec("plaid", "valid-jwks", {"keys": [dict(jwk, kid="k0"), jwk]}, plaid(es256(c)), BODY, "accept")
+rec("plaid", "valid-key-by-id", {"keys_by_kid": {"k1": jwk}}, plaid(es256(c)), BODY, "accept")
+rec("plaid", "valid-key-list", {"jwks": [jwk]}, plaid(es256(c)), BODY, "accept")
 rec("plaid", "body-tampered", {"jwk": jwk}, plaid(es256(c)), BODY + b" ", "reject")
 rec("plaid", "too-old", {"jwk": jwk}, plaid(es256(dict(c, iat=NOW - 301))), BODY, "reject")
 rec("plaid", "issued-in-future", {"jwk": jwk}, plaid(es256(dict(c, iat=NOW + 60))), BODY, "reject")
@@ -374,6 +407,12 @@ def rs256(claims, kid="r1"):
 rec("kinde", "valid", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "application/jwt"}, rs256({"event_id": "e1", "type": "user.created", "iat": NOW}).encode(), "accept")
 rec("kinde", "tampered", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "application/jwt"}, rs256({"event_id": "e1"}).encode()[:-2] + b"AA", "reject")
 rec("kinde", "unknown-kid", {"jwks": {"keys": [rjwk]}}, {"Content-Type": "application/jwt"}, rs256({"event_id": "e1"}, "r2").encode(), "reject")
+fusion = lambda t: {"Content-Type": "application/json", "X-FusionAuth-Signature-JWT": t}
+c = {"request_body_sha256": b64(sha.digest())}
+rec("fusionauth-public-key", "valid", {"public_key_pem": rpem}, fusion(rs256(c)), BODY, "accept")
+rec("fusionauth-public-key", "valid-es256", {"jwk": jwk}, fusion(es256(c)), BODY, "accept")
+rec("fusionauth-public-key", "body-tampered", {"public_key_pem": rpem}, fusion(rs256(c)), BODY + b" ", "reject")
+rec("fusionauth-public-key", "hs256-with-public-key", {"public_key_pem": rpem}, fusion(jwt(c, key=rpem)), BODY, "reject")
 rec("gong", "valid", {"public_key_pem": rpem}, auth(rs256({"webhook_url": URL % "gong"})), BODY, "accept")
 rec("gong", "url-other", {"public_key_pem": rpem}, auth(rs256({"webhook_url": "https://x.example/"})), BODY, "reject")
 zoho = {"jwks": {"keys": [rjwk]}, "org_id": "700001", "webhook_id": "900001"}

@@ -23,7 +23,7 @@ GOALS := $(or $(MAKECMDGOALS),all)
 $(GOALS): ; @$(MAKE) --no-print-directory -C "$(dir $(lastword $(MAKEFILE_LIST)))" -f apxs.mk $@
 else
 
-VERSION  := 0.1.0
+VERSION  := 0.2.0
 APXS     ?= apxs
 PREFIX   ?= /usr/local
 STATEDIR ?= /var/lib/webhook

@@ -3,7 +3,7 @@
  * dump.c: httpd -t -D DUMP_WEBHOOK: the effective configuration on standard output as one JSON object on one line. webhookctl reads it,
  * so members are added and never change meaning.
  *
- *   {"webhook":1,"module":"0.1.0","server_root":"/etc/apache2","user":"www-data",
+ *   {"webhook":1,"module":"0.2.0","server_root":"/etc/apache2","user":"www-data",
  *    "store":{"text":"sqlite:/var/lib/webhook/queue.db","options":["done=7d"],"facts":["path=...",...]},   (absent: WebhookStore none)
  *    "log":{"target":"/var/log/x.jsonl","headers":false,"body":0},                                         (absent: none)
  *    "counters":"/run/...","drain_timeout":"1h",

@@ -231,7 +231,7 @@ announce(qr/AH01630: client denied/);
 
 # ---- logs ----
 {
-    $srv->graceful_stop;
+    $srv->stop;
     my @asked = lines($srv->path('asked.log'));
     is $asked[0], 'push|text|a\r\nb\x1b|-|-|-|-', 'LogFormat: values escaped, - for nothing';
     is scalar(grep { /\|\+15551234\|-$/ } @asked), 1, 'a field';

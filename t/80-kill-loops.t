@@ -115,7 +115,7 @@ my $has_points = index(slurp(build_file('mod_webhook.so')), 'WEBHOOK_CRASH_AT') 
 sub crash_at_points {
     my ($srv) = @_;
     $srv->{env}{WEBHOOK_CRASH_AT} = $points[rand @points] . ':' . (1 + int rand 8);
-    $srv->stop;
+    $srv->terminate;
     $srv->start;
     doze(0.3, 1);
     return 1;
@@ -189,7 +189,7 @@ sub stop_server {
         $srv->restart;
         return 1;
     }
-    $srv->stop;
+    $srv->terminate;
     $srv->start;
     return 1;
 }

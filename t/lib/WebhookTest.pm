@@ -100,7 +100,7 @@ sub account {
     my @bad;
     for my $srv (WebhookTest::Server::all()) {
         # an ungraceful stop of mpm_event looks at sockets its workers are freeing, and crashes now and then (close_worker_sockets)
-        $srv->graceful_stop if $srv->pid;
+        $srv->stop if $srv->pid;
         push @bad, map { $srv->name . ": $_" } $srv->problems,
             map { suspicious($_, 0) } $srv->error_log, $srv->path('stderr');
     }

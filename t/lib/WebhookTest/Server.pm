@@ -225,11 +225,12 @@ sub running {
     return 1;
 }
 
-# SIGTERM and wait until nothing of this server is left.
-sub stop { my ($self) = @_; return $self->end('TERM') }
+# Stop and wait until nothing of this server is left. Gracefully: at a SIGTERM mpm_event's main thread closes connections that its workers are still
+# closing, and now and then a child crashes over it, whatever modules it has.
+sub stop { my ($self) = @_; return $self->end('WINCH') }
 
-# SIGWINCH: as stop, but requests in flight are finished.
-sub graceful_stop { my ($self) = @_; return $self->end('WINCH') }
+# SIGTERM: requests in flight are cut off.
+sub terminate { my ($self) = @_; return $self->end('TERM') }
 
 sub end {
     my ($self, $signal) = @_;

@@ -143,7 +143,10 @@ for my $name (@names) {
     is scalar(lines("$asked/$name")), $count, "$name: asked once for each" if $name ne 'refuse';
 }
 my $grown = peak() - $base;
-cmp_ok $grown, '<', 64 * 1024, "the dispatcher grew by $grown KiB, where " . ($big >> 20) * $each * 6 . ' MiB were offered';
+SKIP: {
+    skip 'a sanitizer keeps what is freed', 1 if $ENV{WEBHOOK_ASAN};
+    cmp_ok $grown, '<', 64 * 1024, "the dispatcher grew by $grown KiB, where " . ($big >> 20) * $each * 6 . ' MiB were offered';
+}
 is_deeply [grep { (slurp("/proc/$_/comm") // '') eq "wh-dispatcher\n" } $srv->processes], [$dispatcher], 'and is the same process';
 wait_for { (() = glob "/proc/$dispatcher/fd/*") <= $fds + 2 * @names } 60, 'descriptors were given back';
 unlike slurp($srv->error_log), qr/[\x00-\x08\x0b-\x1f\x7f]/, 'nothing of it is raw in the error log';

@@ -19,6 +19,7 @@ package WebhookTest;
 
 use strict;
 use warnings;
+use Carp ();
 use Digest::SHA ();
 use File::Path ();
 use IO::Socket::INET ();
@@ -67,8 +68,8 @@ $base_from = -s $base_log || 0;
 $ENV{WEBHOOK_TEST_FILE} = "$0-$$"; # marks what this file starts
 $SIG{PIPE} = 'IGNORE';
 $SIG{$_} = sub { exit 1 } for qw(INT TERM HUP);
-$SIG{ALRM} = sub { print STDERR "# $0 takes too long\n"; exit 1 };
-alarm($ENV{WEBHOOK_TEST_TIMEOUT} // 1800); # one file; only so that a hang is an end
+$SIG{ALRM} = sub { print STDERR Carp::longmess("# $0 takes too long"); exit 1 };
+alarm($ENV{WEBHOOK_TEST_TIMEOUT} // 900); # one file; only so that a hang is an end, and says where it hung
 
 sub stage { $stage }
 sub build_file { "$stage/.build/$_[0]" }

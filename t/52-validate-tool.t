@@ -81,6 +81,8 @@ says('formats', ['--schema', 'format.json', 'addresses.json'], 0, "valid address
 says('formats that decide', ['--schema', 'format.json', '--format-assert', 'addresses.json'], 1, "invalid addresses.json #/1 format\n");
 file('content.json', '{"$schema":"http://json-schema.org/draft-07/schema#","items":{"contentEncoding":"base64"}}');
 says('content that decides', ['--schema', 'content.json', '--content-assert', 'addresses.json'], 1, "invalid addresses.json #/0 contentEncoding\n");
+says('content that decides with formats', ['--schema', 'content.json', '--format-assert', 'addresses.json'], 1, "invalid addresses.json #/0 contentEncoding\n");
+says('content that does not', ['--schema', 'content.json', 'addresses.json'], 0, "valid addresses.json\n");
 file('evil.json', '{"items":{"pattern":"^(a+)+$"}}');
 file('evil-doc.json', '["' . 'a' x 5000 . '!"]');
 like((validate('validate', '--schema', 'evil.json', 'evil-doc.json'))[1], qr{\Ainvalid evil-doc\.json #/0 (?:regex-limit|pattern)\n\z}, 'an evil pattern ends');

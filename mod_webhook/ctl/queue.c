@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * queue.c: commands about deliveries in the store: list, show, replay, tail. Everything shown came from a network: it is escaped for
- * the terminal, and headers that carry secrets are masked; with --json it is the envelope, whole, as handlers get it.
+ * the terminal. Headers and query parameters that carry secrets are masked, with --json too: a token scheme's token is the endpoint's
+ * secret itself. Only "show --json --unmasked" gives the envelope as handlers get it.
  */
 #include "ctl/arguments.h"
 
@@ -106,14 +107,45 @@ static void put_job(wh_buf *b, const webhook_job_row *j)
     wh_buf_adds(b, "}");
 }
 
+static int is_masked(webhook_slice name, const char *const *credentials)
+{
+    return wh_header_is_sensitive(name.data, name.len) || wh_name_is_credential(credentials, name.data, name.len);
+}
+
+/* The delivery as it may be shown: secrets in headers and query are "***". @param p what it lives in */
+static webhook_delivery masked(const webhook_delivery *d, const char *const *credentials, apr_pool_t *p)
+{
+    webhook_delivery shown = *d;
+    webhook_slice name, value;
+    apr_size_t at = 0;
+    wh_buf b;
+
+    wh_buf_init(&b, p, d->headers.len + 16);
+    while (wh_headers_next(d->headers, &at, &name, &value)) {
+        wh_buf_add(&b, name.data, name.len);
+        wh_buf_adds(&b, ": ");
+        if (is_masked(name, credentials)) {
+            wh_buf_adds(&b, "***");
+        }
+        else {
+            wh_buf_add(&b, value.data, value.len);
+        }
+        wh_buf_adds(&b, "\r\n");
+    }
+    shown.headers.data = b.data;
+    shown.headers.len = b.len;
+    shown.uri = wh_uri_masked(d->uri, credentials, p);
+    return shown;
+}
+
 /* A row as one JSON object: the envelope's members, then state and jobs. */
-static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool_t *p)
+static const char *row_json(const webhook_delivery *d, const webhook_row *row, webhook_slice body, apr_pool_t *p)
 {
     wh_buf b;
     int i;
 
     wh_buf_init(&b, p, 1024);
-    wh_envelope_write(&b, &row->delivery, body, NULL, 0);
+    wh_envelope_write(&b, d, body, NULL, 0);
     if (b.len && b.data[b.len - 1] == '\n') {
         b.len--;
     }
@@ -134,14 +166,15 @@ static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool
 }
 
 /* @param p for a moment: there may be a million rows */
-static void print_row(const wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
+static void print_row(wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
 {
     char when[WH_RFC3339_LEN + 1];
     int i;
 
     if (ctl->json) {
         webhook_slice none = {NULL, 0};
-        puts(row_json(row, none, p));
+        webhook_delivery shown = masked(&row->delivery, wh_ctl_credentials(ctl, row->delivery.endpoint), p);
+        puts(row_json(&shown, row, none, p));
         return;
     }
     wh_format_time(when, row->delivery.received);
@@ -232,7 +265,7 @@ static void show_headers(webhook_slice lines, const char *const *credentials)
         printf("    ");
         wh_ctl_print(name.data, name.len, 0);
         printf(": ");
-        if (wh_header_is_sensitive(name.data, name.len) || wh_name_is_credential(credentials, name.data, name.len)) {
+        if (is_masked(name, credentials)) {
             printf("***");
         }
         else {
@@ -297,8 +330,8 @@ static void show_job(const webhook_job_row *j, apr_pool_t *p)
 
 int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
 {
-    int body_only = 0, i;
-    const wh_argument table[] = {{"--body", NULL, NULL, &body_only}, {NULL, NULL, NULL, NULL}};
+    int body_only = 0, unmasked = 0, i;
+    const wh_argument table[] = {{"--body", NULL, NULL, &body_only}, {"--unmasked", NULL, NULL, &unmasked}, {NULL, NULL, NULL, NULL}};
     const webhook_store_provider *provider;
     webhook_query q = {.limit = 1, .with_jobs = 1, .with_attempts = 1, .with_shapes = 1, .with_body = 1};
     apr_array_header_t *words, *rows;
@@ -314,6 +347,9 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     }
     if (words->nelts != 1 || !wh_id_valid(APR_ARRAY_IDX(words, 0, const char *))) {
         return wh_ctl_error(ctl, "show: a delivery id");
+    }
+    if (unmasked && !ctl->json) {
+        return wh_ctl_error(ctl, "show: --unmasked goes with --json");
     }
     q.id = APR_ARRAY_IDX(words, 0, const char *);
     store = wh_ctl_store(ctl, &provider);
@@ -333,11 +369,12 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     if (body_only) {
         return fwrite(body.data, 1, body.len, stdout) == body.len ? WH_CTL_OK : WH_CTL_USAGE;
     }
+    credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     if (ctl->json) {
-        puts(row_json(row, body, ctl->pool));
+        webhook_delivery shown = unmasked ? row->delivery : masked(&row->delivery, credentials, ctl->pool);
+        puts(row_json(&shown, row, body, ctl->pool));
         return WH_CTL_OK;
     }
-    credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     wh_format_time(when, row->delivery.received);
     printf("delivery %s: %s\n", row->delivery.id, row->state);
     if (row->why) {

@@ -86,6 +86,8 @@ says('content that does not', ['--schema', 'content.json', 'addresses.json'], 0,
 file('evil.json', '{"items":{"pattern":"^(a+)+$"}}');
 file('evil-doc.json', '["' . 'a' x 5000 . '!"]');
 like((validate('validate', '--schema', 'evil.json', 'evil-doc.json'))[1], qr{\Ainvalid evil-doc\.json #/0 (?:regex-limit|pattern)\n\z}, 'an evil pattern ends');
+says('--option=value', ['--schema=schema.json', '--draft=7', 'good.json'], 0, "valid good.json\n");
+like says('a value for an option that takes none', ['--schema=schema.json', '--strict=no', 'good.json'], 2, ''), qr/unknown option --strict=no/, '... is named';
 says('no schema', ['good.json'], 2, '');
 says('no file', ['--schema', 'schema.json'], 2, '');
 

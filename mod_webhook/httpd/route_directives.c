@@ -19,7 +19,7 @@ static const char *rule_expr(cmd_parms *cmd, wh_rule *rule, const char *text)
     const char *err;
 
     rule->expr_text = text;
-    rule->expr = ap_expr_parse_cmd(cmd, text, AP_EXPR_FLAG_DONT_VARY | AP_EXPR_FLAG_RESTRICTED, &err, NULL);
+    rule->expr = ap_expr_parse_cmd(cmd, text, AP_EXPR_FLAG_DONT_VARY | AP_EXPR_FLAG_RESTRICTED, &err, wh_rule_lookup);
     return err ? apr_psprintf(cmd->pool, "%s: cannot parse expression \"%s\": %s", cmd->cmd->name, text, err) : NULL;
 }
 

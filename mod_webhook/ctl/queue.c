@@ -32,8 +32,8 @@ static int parse_when(wh_ctl *ctl, const char *name, const char *text, apr_time_
     return wh_ctl_error(ctl, "%s takes an RFC 3339 time or how long ago (\"2h\"), not \"%s\"", name, text);
 }
 
-/* What was frozen for a job, one slot at a time. Values are the payload's, but a credential is shown to nobody who did not ask for the body. */
-static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webhook_slice *value, apr_pool_t *p)
+/* What was frozen for a job, one slot at a time. Values are the payload's, but a credential is shown to nobody. */
+static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webhook_slice *value, const char *const *credentials, apr_pool_t *p)
 {
     const wh_json_value *root = shape ? wh_json_root(shape) : NULL;
     const wh_json_member *m;
@@ -43,14 +43,14 @@ static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webh
     }
     m = &root->u.members[i];
     *value = wh_json_string(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? wh_json_at(&m->value, 0) : &m->value);
-    if (wh_slot_is_sensitive(apr_pstrmemdup(p, m->name, m->name_len))) {
+    if (wh_slot_is_sensitive(apr_pstrmemdup(p, m->name, m->name_len), credentials)) {
         value->data = "***";
         value->len = 3;
     }
     return m;
 }
 
-static void put_shape(wh_buf *b, webhook_slice frozen)
+static void put_shape(wh_buf *b, webhook_slice frozen, const char *const *credentials)
 {
     const wh_json *shape = wh_shape_open(frozen, b->pool);
     const wh_json_member *m;
@@ -62,7 +62,7 @@ static void put_shape(wh_buf *b, webhook_slice frozen)
     }
     wh_json_put_name(b, "shape");
     wh_buf_adds(b, "{");
-    for (i = 0; (m = shape_next(shape, i, &value, b->pool)) != NULL; i++) {
+    for (i = 0; (m = shape_next(shape, i, &value, credentials, b->pool)) != NULL; i++) {
         int bad = wh_json_typeof(&m->value) == WH_JSON_ARRAY;
 
         wh_json_put_name(b, apr_pstrmemdup(b->pool, m->name, m->name_len));
@@ -73,7 +73,7 @@ static void put_shape(wh_buf *b, webhook_slice frozen)
     wh_buf_adds(b, "}");
 }
 
-static void put_job(wh_buf *b, const webhook_job_row *j)
+static void put_job(wh_buf *b, const webhook_job_row *j, const char *const *credentials)
 {
     int i;
     wh_buf_adds(b, b->data[b->len - 1] == '[' ? "{" : ",{");
@@ -82,7 +82,7 @@ static void put_job(wh_buf *b, const webhook_job_row *j)
     wh_json_put_member_int(b, "attempts", j->attempts);
     wh_json_put_member_time(b, "due", j->due);
     wh_json_put_member(b, "reason", j->reason);
-    put_shape(b, j->shape);
+    put_shape(b, j->shape, credentials);
     if (j->attempt_rows) {
         wh_json_put_name(b, "attempt_rows");
         wh_buf_adds(b, "[");
@@ -138,8 +138,8 @@ static webhook_delivery masked(const webhook_delivery *d, const char *const *cre
     return shown;
 }
 
-/* A row as one JSON object: the envelope's members, then state and jobs. */
-static const char *row_json(const webhook_delivery *d, const webhook_row *row, webhook_slice body, apr_pool_t *p)
+/* A row as one JSON object: the members of the envelope of d, which is the row's delivery, masked or not; then state and jobs. */
+static const char *row_json(const webhook_delivery *d, const webhook_row *row, webhook_slice body, const char *const *credentials, apr_pool_t *p)
 {
     wh_buf b;
     int i;
@@ -157,7 +157,7 @@ static const char *row_json(const webhook_delivery *d, const webhook_row *row, w
         wh_json_put_name(&b, "jobs");
         wh_buf_adds(&b, "[");
         for (i = 0; i < row->jobs->nelts; i++) {
-            put_job(&b, &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row));
+            put_job(&b, &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), credentials);
         }
         wh_buf_adds(&b, "]");
     }
@@ -173,8 +173,9 @@ static void print_row(wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
 
     if (ctl->json) {
         webhook_slice none = {NULL, 0};
-        webhook_delivery shown = masked(&row->delivery, wh_ctl_credentials(ctl, row->delivery.endpoint), p);
-        puts(row_json(&shown, row, none, p));
+        const char *const *credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
+        webhook_delivery shown = masked(&row->delivery, credentials, p);
+        puts(row_json(&shown, row, none, credentials, p));
         return;
     }
     wh_format_time(when, row->delivery.received);
@@ -275,14 +276,14 @@ static void show_headers(webhook_slice lines, const char *const *credentials)
     }
 }
 
-static void show_shape(webhook_slice frozen, apr_pool_t *p)
+static void show_shape(webhook_slice frozen, const char *const *credentials, apr_pool_t *p)
 {
     const wh_json *shape = wh_shape_open(frozen, p);
     const wh_json_member *m;
     webhook_slice value;
     apr_size_t i;
 
-    for (i = 0; (m = shape_next(shape, i, &value, p)) != NULL; i++) {
+    for (i = 0; (m = shape_next(shape, i, &value, credentials, p)) != NULL; i++) {
         printf("  ");
         wh_ctl_say(apr_pstrmemdup(p, m->name, m->name_len));
         printf(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? " has no value: it " : " = ");
@@ -291,7 +292,7 @@ static void show_shape(webhook_slice frozen, apr_pool_t *p)
     }
 }
 
-static void show_job(const webhook_job_row *j, apr_pool_t *p)
+static void show_job(const webhook_job_row *j, const char *const *credentials, apr_pool_t *p)
 {
     char when[WH_RFC3339_LEN + 1];
     int i;
@@ -302,7 +303,7 @@ static void show_job(const webhook_job_row *j, apr_pool_t *p)
     printf(": %s, %d attempt%s%s%s%s%s\n", j->state, j->attempts, j->attempts == 1 ? "" : "s", j->reason ? ", " : "",
            j->reason ? j->reason : "", strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? ", due " : "",
            strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? when : "");
-    show_shape(j->shape, p);
+    show_shape(j->shape, credentials, p);
     for (i = 0; j->attempt_rows && i < j->attempt_rows->nelts; i++) {
         const webhook_attempt_row *a = &APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row);
         wh_format_time(when, a->started);
@@ -372,7 +373,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     if (ctl->json) {
         webhook_delivery shown = unmasked ? row->delivery : masked(&row->delivery, credentials, ctl->pool);
-        puts(row_json(&shown, row, body, ctl->pool));
+        puts(row_json(&shown, row, body, credentials, ctl->pool));
         return WH_CTL_OK;
     }
     wh_format_time(when, row->delivery.received);
@@ -403,7 +404,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     printf("\n  body %" APR_OFF_T_FMT " bytes, SHA-256 %s\n  headers\n", row->delivery.body_len, row->delivery.body_sha256);
     show_headers(row->delivery.headers, credentials);
     for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
-        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), ctl->pool);
+        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), credentials, ctl->pool);
     }
     return WH_CTL_OK;
 }

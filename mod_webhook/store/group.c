@@ -182,19 +182,28 @@ static void fail_waiting(wh_group *g, const ticket *mine, const webhook_result *
     count(g->conf.store_errors, failed);
 }
 
+/* Jobs were written. The dispatcher may begin while we sync: it waits for the same sync before it hands anything on. */
+static void batch_wake(const wh_group *g, const batch *b)
+{
+    int i;
+
+    for (i = 0; g->conf.wake && i < b->n; i++) {
+        const webhook_accept *item = b->item[i];
+
+        if ((item->outcome == WEBHOOK_ACCEPT_STORED && item->handler_count) || item->outcome == WEBHOOK_ACCEPT_REQUEUED) {
+            g->conf.wake();
+            return;
+        }
+    }
+}
+
 /* What the items have come to is durable, or has failed. */
 static void batch_done(wh_group *g, const batch *b)
 {
-    int i, failed = 0, jobs = 0;
+    int i, failed = 0;
 
-    for (i = 0; i < b->n; i++) {
-        const webhook_accept *item = b->item[i];
-
-        failed += item->outcome == WEBHOOK_ACCEPT_FAILED;
-        jobs |= (item->outcome == WEBHOOK_ACCEPT_STORED && item->handler_count) || item->outcome == WEBHOOK_ACCEPT_REQUEUED;
-    }
-    if (jobs && g->conf.wake)
-        g->conf.wake();
+    for (i = 0; i < b->n; i++)
+        failed += b->item[i]->outcome == WEBHOOK_ACCEPT_FAILED;
     count(g->conf.store_errors, failed);
     count(g->conf.commit_items, b->n - failed);
 }
@@ -277,6 +286,7 @@ static void lead(wh_group *g, const ticket *mine)
 
         if (provider->leave)
             provider->leave(g->store);
+        batch_wake(g, &b);
         if (unsynced)
             rv = provider->sync_begin(g->store, &sync, &res);
     } else if (provider->leave && rv == APR_SUCCESS) {

@@ -24,7 +24,7 @@ typedef struct wh_group_conf {
     uint64_t *commits;      /* counters, may be NULL; added to with relaxed atomics (core/counters.h): */
     uint64_t *commit_items; /* transactions that stored something, deliveries they answered for, */
     uint64_t *store_errors; /* deliveries that could not be stored */
-    void (*wake)(void);     /* called by the leader after each commit that left jobs to do, before anybody is told; may be NULL */
+    void (*wake)(void);     /* called by the leader after each commit that left jobs to do, durable or not yet, before anybody is told; may be NULL */
 } wh_group_conf;
 
 /**

@@ -33,6 +33,17 @@ int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen)
     return alen == blen && alen > 0 && CRYPTO_memcmp(a, b, alen) == 0;
 }
 
+int wh_folded(const wh_locator *loc, webhook_slice value)
+{
+    apr_size_t i;
+
+    if (loc->kind != WH_LOC_HEADER && loc->kind != WH_LOC_FAMILY && loc->kind != WH_LOC_BEARER && loc->kind != WH_LOC_BASIC) return 0;
+    for (i = 0; i + 1 < value.len; i++) {
+        if (value.data[i] == ',' && value.data[i + 1] == ' ') return 1;
+    }
+    return 0;
+}
+
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE])
 {
     return v->md[d] && EVP_Digest(data, len, out, NULL, v->md[d], NULL) == 1;
@@ -102,7 +113,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
 {
     const webhook_verifier *v = c->v;
     apr_array_header_t *keys = apr_array_make(c->p, 4, sizeof(const wh_key *));
-    int i, k, valid = 0;
+    int i, k, valid = 0, folded = 0;
 
     if (v->has_keyid) {
         webhook_slice id;
@@ -112,6 +123,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
             return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s does not name a key", v->keyid.text);
         }
         c->keyid_text = apr_pstrmemdup(c->p, id.data, id.len);
+        folded = wh_folded(&v->keyid, id);
         if (v->keyid_hosts && !wh_key_url_allowed(c->keyid_text, v->keyid_hosts, NULL)) {
             return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s is not an address this scheme takes keys from", v->keyid.text);
         }
@@ -142,6 +154,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
     }
     if (valid == 0 && v->ring && !wh_key_cache_dir()) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "keys cannot be fetched here");
     if (valid == 0) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "no secret of this endpoint is valid now");
+    if (keys->nelts == 0 && folded) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", v->keyid.text);
     if (keys->nelts == 0) return wh_key_missing(c, apr_pstrcat(c->p, v->keyid.text, " names a key this endpoint does not have", NULL));
     *out = (const wh_key **)keys->elts;
     *count = keys->nelts;
@@ -149,7 +162,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
 }
 
 typedef struct required {
-    const char *value;
+    const char *value, *given;
     int count, equal;
 } required;
 
@@ -159,6 +172,7 @@ static int required_entry(void *baton, const char *name, const char *value)
 
     (void)name;
     r->count++;
+    r->given = value;
     r->equal = wh_equal(value, strlen(value), r->value, strlen(r->value)); /* some senders' "version" is others' shared word */
     return 1;
 }
@@ -169,10 +183,13 @@ int wh_common_before(wh_vctx *c)
 
     for (i = 0; i < c->v->required->nelts; i++) {
         const wh_required_header *h = &APR_ARRAY_IDX(c->v->required, i, wh_required_header);
-        required r = { h->value, 0, 0 };
+        const char *twice = apr_pstrcat(c->p, h->value, ", ", NULL);
+        required r = { h->value, NULL, 0, 0 };
         if (c->req->headers) apr_table_do(required_entry, &r, c->req->headers, h->name, NULL);
         if (r.count == 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", h->name);
-        if (r.count > 1) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
+        if (r.count > 1 || (!r.equal && strncmp(r.given, twice, strlen(twice)) == 0)) {
+            return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
+        }
         if (!r.equal) return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s does not have the value this endpoint requires", h->name);
     }
     return 1;
@@ -190,6 +207,7 @@ int wh_id_restrict(wh_vctx *c)
                        : APR_ARRAY_IDX(c->v->id_locs, 0, wh_locator).text);
     }
     if (found == WH_TWICE) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
+    if (found == WH_FOUND && wh_folded(which, id)) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
     if (found != WH_FOUND || id.len > 255) return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s is not an id", which->text);
     for (i = 0; i < id.len; i++) {
         char ch = id.data[i];
@@ -247,7 +265,7 @@ int wh_demands_hold(wh_vctx *c)
 }
 
 /* Text fit for logs, headers and keys: printable, bounded; NULL otherwise */
-static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_size_t max)
+static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_size_t max, const wh_locator **which)
 {
     webhook_slice s;
     apr_size_t i;
@@ -257,12 +275,14 @@ static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_si
         /* An unsigned id that is there twice says nothing; it is treated as absent. */
         if (wh_value(c, &APR_ARRAY_IDX(locs, k, wh_locator), &s) != WH_FOUND || s.len == 0 || s.len > max) continue;
         for (i = 0; i < s.len && (unsigned char)s.data[i] >= 0x20 && s.data[i] != 0x7f; i++) {}
-        if (i == s.len && wh_utf8_valid(s.data, s.len)) return apr_pstrmemdup(c->p, s.data, s.len);
+        if (i != s.len || !wh_utf8_valid(s.data, s.len)) continue;
+        *which = &APR_ARRAY_IDX(locs, k, wh_locator);
+        return apr_pstrmemdup(c->p, s.data, s.len);
     }
     return NULL;
 }
 
-/* What a copy of a request is known by where the sender gives no id: all that is signed as one text, so that no byte can be moved from one
+/* What a copy of a request is known by where the sender signs no id: all that is signed as one text, so that no byte can be moved from one
  * part to the next, and without the key's own parts, so that a second signature with another key makes no second moment. */
 static void set_moment(wh_vctx *c)
 {
@@ -279,8 +299,11 @@ static void set_moment(wh_vctx *c)
 
 void wh_name_request(wh_vctx *c)
 {
-    c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024);
-    c->verdict->event = clean_text(c, c->v->event_locs, 255);
+    const wh_locator *id = NULL, *event = NULL;
+
+    c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024, &id);
+    c->verdict->sender_id_signed = id && id->is_signed;
+    c->verdict->event = clean_text(c, c->v->event_locs, 255, &event);
 }
 
 void wh_accept_verdict(wh_vctx *c, const wh_key *key)
@@ -291,9 +314,9 @@ void wh_accept_verdict(wh_vctx *c, const wh_key *key)
     verdict->reason = verdict->detail = NULL;
     verdict->key_id = key ? key->secret_id : NULL;
     wh_name_request(c);
-    verdict->sender_id_signed = verdict->sender_id && c->v->id_signed;
     verdict->timestamp_signed = verdict->timestamp && c->v->ts_signed;
-    if (c->req->want_moment && !verdict->sender_id && verdict->timestamp_signed && c->v->has_moment && c->matched) set_moment(c);
+    /* An id anyone can change says nothing against a copy; what is signed does. */
+    if (c->req->want_moment && !verdict->sender_id_signed && verdict->timestamp_signed && c->v->has_moment && c->matched) set_moment(c);
 }
 
 /* ---- one message against all keys and candidates ---- */

@@ -263,13 +263,15 @@ static wh_found bearer_value(wh_vctx *c, webhook_slice *out)
 /* user:password of an Authorization: Basic header (RFC 7617) */
 static wh_found basic_value(wh_vctx *c, webhook_slice *out)
 {
+    static const wh_locator authorization = { .kind = WH_LOC_HEADER, .name = "Authorization" };
     webhook_slice text;
-    wh_found found = header_value(c, "Authorization", &text);
+    wh_found found = header_value(c, authorization.name, &text);
     unsigned char *room;
     apr_size_t skip = 6, max, len;
 
     if (found != WH_FOUND) return found;
     if (text.len < 6 || strncasecmp(text.data, "Basic ", 6) != 0) return WH_ABSENT;
+    if (wh_folded(&authorization, text)) return WH_TWICE;
     while (skip < text.len && text.data[skip] == ' ') skip++;
     max = wh_decoded_max(WH_ENC_BASE64, text.len - skip);
     room = apr_palloc(c->p, max + 1);

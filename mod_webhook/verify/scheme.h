@@ -94,6 +94,7 @@ typedef struct wh_locator {
     const char *name;          /* header, field, variable ... name; family: text before '#' */
     const char *const *path;   /* json, item, claim: member names or indexes, NULL-terminated */
     const char *slot;          /* "@id" behind a signature locator: only the key of this id, where there is one */
+    int is_signed;             /* of an id's place: the signature covers what is there */
 } wh_locator;
 
 /** @return NULL or an error text */
@@ -259,9 +260,9 @@ struct webhook_verifier {
     apr_array_header_t *ts_locs, *id_locs, *event_locs; /* wh_locator, first present */
     wh_time_unit unit;
     apr_interval_time_t tolerance, future; /* < 0: unlimited */
-    int id_signed, ts_signed;            /* whether the signature covers the id, the timestamp */
+    int id_signed, ts_signed;            /* whether the signature covers the id wherever it is, the timestamp */
     int extensible;                      /* a plain digest with the secret before the body: see engine.c */
-    int has_moment;                      /* a copy of a request without an id can be told: time and body are signed */
+    int has_moment;                      /* a copy of a request without a signed id can be told: time and body are signed */
 
     apr_array_header_t *required;        /* wh_required_header */
     int has_digest;
@@ -404,6 +405,8 @@ int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen);
 int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
+/** Whether a value that is not well formed is two header lines, which httpd has made one. */
+int wh_folded(const wh_locator *loc, webhook_slice value);
 /** No key of this name: refuse, or have the key set fetched again first. Always 0. */
 int wh_key_missing(wh_vctx *c, const char *text);
 /** A verdict was made while a key set is on its way: a mismatch may be no mismatch. */

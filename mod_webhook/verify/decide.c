@@ -76,6 +76,7 @@ void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets,
 {
     wh_vctx *c = make_context(v, req, verdict, p);
 
+    c->secrets = secrets;
     switch (v->primitive) {
     case WH_NONE:
         wh_accept_verdict(c, NULL);

@@ -49,7 +49,7 @@ int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_
     return v->md[d] && EVP_Digest(data, len, out, NULL, v->md[d], NULL) == 1;
 }
 
-static int key_valid_now(const wh_key *key, apr_time_t now)
+int wh_key_valid(const wh_key *key, apr_time_t now)
 {
     return (!key->from || now >= key->from) && (!key->until || now < key->until);
 }
@@ -75,7 +75,7 @@ static int add_fetched(wh_vctx *c, wh_key_kind kind, const char *url, apr_array_
     case WH_KEYS_THERE:
         for (k = 0; k < found.set->count; k++) {
             const wh_key *key = found.set->list[k];
-            if (!key_valid_now(key, c->req->now)) continue;
+            if (!wh_key_valid(key, c->req->now)) continue;
             ++*valid;
             if (is_wanted(c, key)) APR_ARRAY_PUSH(keys, const wh_key *) = key;
         }
@@ -132,7 +132,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
         const wh_keyset *set = secrets->list[i]->prepared;
         for (k = 0; set && k < set->count; k++) {
             const wh_key *key = set->list[k];
-            if (!key_valid_now(key, c->req->now)) continue;
+            if (!wh_key_valid(key, c->req->now)) continue;
             valid++;
             if (is_wanted(c, key)) APR_ARRAY_PUSH(keys, const wh_key *) = key;
         }

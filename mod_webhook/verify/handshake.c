@@ -346,6 +346,7 @@ int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, cons
     c->req = req;
     c->p = p;
     c->verdict = &scratch;
+    c->secrets = secrets;
     for (i = 0; i < v->handshakes->nelts; i++) {
         const wh_handshake_rule *rule = &APR_ARRAY_IDX(v->handshakes, i, wh_handshake_rule);
         const wh_key *key = first_key(secrets);

@@ -94,6 +94,7 @@ typedef struct wh_locator {
     const char *name;          /* header, field, variable ... name; family: text before '#' */
     const char *const *path;   /* json, item, claim: member names or indexes, NULL-terminated */
     const char *slot;          /* "@id" behind a signature locator: only the key of this id, where there is one */
+    int lower;                 /* lower:PLACE, its letters A to Z in lower case */
     int is_signed;             /* of an id's place: the signature covers what is there */
 } wh_locator;
 
@@ -271,6 +272,7 @@ struct webhook_verifier {
     wh_encoding digest_encoding;
     int has_unpack;
     wh_locator unpack;
+    EVP_CIPHER *cipher;                  /* what is unpacked is encrypted with it; NULL: it is not */
     const char *const *items;            /* path of the array of which every element must verify */
     const char *url;                     /* configured external URL, NULL: the request's */
     int url_has_path;
@@ -337,6 +339,7 @@ typedef struct wh_vctx {
     apr_interval_time_t pending_for;
     const char *url; /* variant in force */
 
+    const webhook_secrets *secrets; /* for what is encrypted; NULL: nothing is */
     const wh_json *json;
     wh_form query, form;
     apr_array_header_t *parts;
@@ -388,6 +391,10 @@ int wh_time_parse(const char *text, apr_size_t len, wh_time_unit unit, apr_time_
 int wh_time_within(wh_vctx *c, apr_time_t t);
 const char *wh_time_format(wh_time_unit unit, apr_time_t t, apr_pool_t *p);
 
+/* decrypt.c */
+/** What is encrypted with one of the endpoint's keys: a JSON object, from c->p. @return 1, or 0 when no key gives one */
+int wh_decrypt(wh_vctx *c, webhook_slice text, webhook_slice *out);
+
 /* builders.c: @return WH_FOUND, WH_ABSENT or WH_BROKEN */
 wh_found wh_build(wh_vctx *c, wh_loc_kind kind, webhook_slice *out);
 
@@ -405,6 +412,7 @@ int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen);
 int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
+int wh_key_valid(const wh_key *key, apr_time_t now);
 /** Whether a value that is not well formed is two header lines, which httpd has made one. */
 int wh_folded(const wh_locator *loc, webhook_slice value);
 /** No key of this name: refuse, or have the key set fetched again first. Always 0. */

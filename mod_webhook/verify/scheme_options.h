@@ -15,7 +15,7 @@ typedef struct wh_scheme_raw {
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
                *future, *digest, *unpack, *payload_field, *items, *url, *url_decoded, *tag, *pending_secret, *answer_body, *jwks, *confirm_path;
     int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, refusal_status, fetch, confirm,
-        signed_body;
+        signed_body, decrypt;
     apr_interval_time_t leeway, max_age;
     apr_int64_t body_limit;
 } wh_scheme_raw;

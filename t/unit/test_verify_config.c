@@ -88,7 +88,9 @@ static void test_options(void)
     wrong("hmac", "header=X-Sig\nrequire=X-Version: ", "Header:value");
     wrong("hmac", "header=X-Sig\ndigest-encoding=base64", "digest=");
     wrong("hmac", "header=X-Sig\nurl=hooks.example.com", "expected http");
-    wrong("hmac", "header=X-Sig\nunpack=json:x", "form:NAME");
+    wrong("hmac", "header=X-Sig\nunpack=header:x", "form:NAME");
+    wrong("hmac", "header=X-Sig\ndecrypt=aes-256-cbc", "needs unpack=");
+    wrong("hash", "header=X-Sig\ntemplate={lower:secret}", "without lower:");
     wrong("hmac", "header=X-Sig\nstatus=500", "status");
     wrong("hmac", "header=X-Sig\nbody-limit=0", "body-limit");
     wrong("hmac", "header=X-Sig\nclaim=iss=x", "does not go with it");

@@ -207,16 +207,17 @@ int wh_id_restrict(wh_vctx *c)
                        : APR_ARRAY_IDX(c->v->id_locs, 0, wh_locator).text);
     }
     if (found == WH_TWICE) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
-    if (found == WH_FOUND && wh_folded(which, id)) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
     if (found != WH_FOUND || id.len > 255) return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s is not an id", which->text);
     for (i = 0; i < id.len; i++) {
         char ch = id.data[i];
         if (ch == '=' && i >= 16 && (i + 1 == id.len || (i + 2 == id.len && id.data[i + 1] == '='))) continue; /* base64's padding */
         if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) {
+            if (wh_folded(which, id)) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
             return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s holds bytes that a signed id may not have", which->text);
         }
     }
     c->id_text = id;
+    c->id_loc = which;
     c->have_id = 1;
     return 1;
 }
@@ -301,7 +302,12 @@ void wh_name_request(wh_vctx *c)
 {
     const wh_locator *id = NULL, *event = NULL;
 
-    c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024, &id);
+    if (c->have_id) { /* found already, and nothing is in it that a log must not see */
+        c->verdict->sender_id = apr_pstrmemdup(c->p, c->id_text.data, c->id_text.len);
+        id = c->id_loc;
+    } else {
+        c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024, &id);
+    }
     c->verdict->sender_id_signed = id && id->is_signed;
     c->verdict->event = clean_text(c, c->v->event_locs, 255, &event);
 }

@@ -324,13 +324,10 @@ typedef struct wh_vctx {
     int headers_only; /* screen(): the body is not there yet */
     int failed;       /* a library had no memory for what was to be computed: whatever is refused then, it is not the sender's fault */
 
-    int n_candidates;
-    wh_candidate candidates[WH_MAX_CANDIDATES];
-    int n_fields;
-    wh_field fields[WH_MAX_FIELDS];
-
+    int n_candidates, n_fields; /* of the arrays at the end */
     webhook_slice ts_text, id_text;
     int have_ts, have_id;
+    const wh_locator *id_loc; /* where id_text was; it holds nothing but a signed id's characters */
     const wh_message *matched; /* what the signature that matched covers */
     const char *keyid_text;
     const char *kid;  /* of a token's header */
@@ -347,7 +344,13 @@ typedef struct wh_vctx {
     signed char json_state, query_state, form_state, parts_state, payload_state; /* 0 not tried, 1 there, -1 not to be had */
     const wh_json *claims;
     const wh_json_value *item;
+
+    /* not zeroed by wh_vctx_make() */
+    wh_candidate candidates[WH_MAX_CANDIDATES];
+    wh_field fields[WH_MAX_FIELDS];
 } wh_vctx;
+
+wh_vctx *wh_vctx_make(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p);
 
 typedef enum wh_found { WH_ABSENT = 0, WH_FOUND = 1, WH_TWICE = -1, WH_BROKEN = -2 } wh_found;
 

@@ -226,13 +226,8 @@ const char *wh_sign(const webhook_verifier *v, const webhook_secret *secret, con
 
     if (v->primitive == WH_NONE) return NULL;
     if (!set || set->count == 0) return "signing needs a secret";
-    memset(&verdict, 0, sizeof(verdict));
     copy.headers = seen;
-    c = apr_pcalloc(p, sizeof(*c));
-    c->v = v;
-    c->req = &copy;
-    c->verdict = &verdict;
-    c->p = p;
+    c = wh_vctx_make(v, &copy, &verdict, p);
     for (i = 0; i < v->required->nelts; i++) {
         const wh_required_header *h = &APR_ARRAY_IDX(v->required, i, wh_required_header);
         put(headers, seen, h->name, h->value);

@@ -146,6 +146,17 @@ spew($srv->path('gz.json'), json_encode([{ id => 'gz', provider => 'getstream', 
 my $run = ctl('verify', '--vectors', $srv->path('gz.json'));
 like $run->{out}, qr/\Agz accepted\nnear refused unusable: .*\(near: hubspot-v1, hubspot-v2, hubspot-v3\)\n\z/, 'verify --vectors: the same, and a scheme that is none';
 is $run->{rc}, 2, 'verify --vectors: exit 2 when a record could not be run';
+{
+    # a record with as little as there can be, and headers as a list of pairs: a name twice stays twice
+    my %record = (provider => 'github', key => $secret, body => MIME::Base64::encode($push, ''));
+    my @header = ('X-Hub-Signature-256', $sig);
+    spew($srv->path('few.json'), json_encode([{ id => 'pair', %record, headers => [[@header]] }, { id => 'twice', %record, headers => [[@header], [@header]] },
+        { id => 'list', %record, headers => { $header[0] => [$sig, $sig] } }, { id => 'none', %record, headers => undef }]));
+    my $few = ctl('verify', '--vectors', $srv->path('few.json'));
+    is $few->{out}, "pair accepted\ntwice refused header-duplicate\nlist refused header-duplicate\nnone refused signature-missing\n", 'verify --vectors: headers as pairs, values as a list, none' or diag $few->{err};
+    is $few->{rc}, 0, 'verify --vectors: exit 0 when all could be run';
+}
+like ctl('sign', 'datadog', '--secret', 'user:word')->{out}, qr/^Authorization: Basic dXNlcjp3b3Jk$/m, 'sign: a token that may be in the URL, in a header';
 is ctl('verify', 'hmac', 'algorithm=sha257', 'header=X', '--secret', 'x')->{rc}, 2, 'verify: unusable option is exit 2';
 is ctl('verify', 'github')->{rc}, 2, 'verify: without a secret is exit 2';
 like ctl('sign', 'github', '--secret', $secret, '--event', 'push', '--body', $srv->path('push.json'))->{out}, qr/^X-Hub-Signature-256: \Q$sig\E$/m, 'sign';

@@ -67,7 +67,12 @@ static const char *sign_token(const webhook_verifier *v, const wh_key *key, apr_
 {
     const wh_locator *loc = first_locator(v->signatures);
     const char *secret = apr_pstrmemdup(p, (const char *)key->raw, key->raw_len);
+    int i;
 
+    for (i = v->signatures->nelts; i-- > 0;) { /* the first of its places that is a header */
+        const wh_locator *l = &APR_ARRAY_IDX(v->signatures, i, wh_locator);
+        if (l->kind == WH_LOC_HEADER || l->kind == WH_LOC_BEARER || l->kind == WH_LOC_BASIC) loc = l;
+    }
     switch (loc->kind) {
     case WH_LOC_HEADER:
         apr_table_set(headers, loc->name, apr_pstrcat(p, v->prefix ? v->prefix : "", secret, NULL));

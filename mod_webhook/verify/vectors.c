@@ -305,11 +305,18 @@ static apr_table_t *read_headers(const wh_json_value *headers, apr_pool_t *p)
     apr_table_t *table = apr_table_make(p, 10);
     apr_size_t i, k;
 
+    for (i = 0; wh_json_typeof(headers) == WH_JSON_ARRAY && i < wh_json_size(headers); i++) { /* [name, value], in order */
+        const char *name = text_of(wh_json_at(wh_json_at(headers, i), 0), p), *text = text_of(wh_json_at(wh_json_at(headers, i), 1), p);
+        if (name && text) apr_table_addn(table, name, text);
+    }
     for (i = 0; wh_json_typeof(headers) == WH_JSON_OBJECT && i < wh_json_size(headers); i++) {
         const wh_json_value *v = &headers->u.members[i].value;
         const char *name = name_of(headers, i, p);
         if (wh_json_typeof(v) == WH_JSON_ARRAY) {
-            for (k = 0; k < wh_json_size(v); k++) apr_table_addn(table, name, text_of(wh_json_at(v, k), p));
+            for (k = 0; k < wh_json_size(v); k++) {
+                const char *text = text_of(wh_json_at(v, k), p);
+                if (text) apr_table_addn(table, name, text);
+            }
         } else {
             const char *text = text_of(v, p);
             if (text) apr_table_addn(table, name, text);
@@ -340,7 +347,8 @@ const char *wh_vector_prepare(wh_vector *out, const wh_json_value *record, apr_p
     out->record = record;
     out->id = text_of(wh_json_get(record, "id"), p);
     if (!out->id) return "a record has no id";
-    if (!name || !url) return "provider or url is missing";
+    if (!name) return "provider is missing";
+    if (!url) url = "https://localhost/";
     if ((out->provider = wh_verifier_builtin(name)) == NULL) {
         const char *meant = wh_verifier_near(name, p);
         return apr_psprintf(p, "there is no scheme \"%s\"%s%s%s", name, meant ? " (near: " : "", meant ? meant : "", meant ? ")" : "");

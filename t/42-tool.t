@@ -151,9 +151,13 @@ is $run->{rc}, 2, 'verify --vectors: exit 2 when a record could not be run';
     my %record = (provider => 'github', key => $secret, body => MIME::Base64::encode($push, ''));
     my @header = ('X-Hub-Signature-256', $sig);
     spew($srv->path('few.json'), json_encode([{ id => 'pair', %record, headers => [[@header]] }, { id => 'twice', %record, headers => [[@header], [@header]] },
+        { id => 'named', %record, key => { hook_word => $secret }, headers => {@header} },
+        { id => 'beside', provider => 'airtable', key => ['not base64!', 'c2VjcmV0'], body => '', headers => { 'X-Airtable-Content-MAC' => 'hmac-sha256=' . hmac_hex('secret', '') } },
+        { id => 'seconds', provider => 'slack', key => { secret => 's1', tolerance => 10 }, now => 1796000010, body => '', headers => { 'X-Slack-Request-Timestamp' => 1796000000, 'X-Slack-Signature' => 'v0=' . hmac_hex('s1', 'v0:1796000000:') } },
+        { id => 'late', provider => 'slack', key => { secret => 's1', tolerance => 10 }, now => 1796000011, body => '', headers => { 'X-Slack-Request-Timestamp' => 1796000000, 'X-Slack-Signature' => 'v0=' . hmac_hex('s1', 'v0:1796000000:') } },
         { id => 'list', %record, headers => { $header[0] => [$sig, $sig] } }, { id => 'none', %record, headers => undef }]));
     my $few = ctl('verify', '--vectors', $srv->path('few.json'));
-    is $few->{out}, "pair accepted\ntwice refused header-duplicate\nlist refused header-duplicate\nnone refused signature-missing\n", 'verify --vectors: headers as pairs, values as a list, none' or diag $few->{err};
+    is $few->{out}, "pair accepted\ntwice refused header-duplicate\nnamed accepted\nbeside accepted\nseconds accepted\nlate refused timestamp-outside-window\nlist refused header-duplicate\nnone refused signature-missing\n", 'verify --vectors: headers as pairs, values as a list, none; keys by another name, beside a bad one; seconds' or diag $few->{err};
     is $few->{rc}, 0, 'verify --vectors: exit 0 when all could be run';
 }
 like ctl('sign', 'datadog', '--secret', 'user:word')->{out}, qr/^Authorization: Basic dXNlcjp3b3Jk$/m, 'sign: a token that may be in the URL, in a header';

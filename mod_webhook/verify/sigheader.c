@@ -247,10 +247,17 @@ static const char *signature_names(wh_vctx *c)
     return names;
 }
 
-/* Whether the sender itself may write a comma and a blank */
-static int has_commas(const webhook_verifier *v)
+/* Whether a value that is not well formed was two. Pairs are, when the first one's name comes again behind a comma and a blank. */
+static int was_folded(wh_vctx *c, const wh_locator *loc, webhook_slice value)
 {
-    return (v->separator == ',' && (v->lenient & WH_LENIENT_SPACES)) || (v->prefix && strstr(v->prefix, ", "));
+    const webhook_verifier *v = c->v;
+    const char *eq;
+
+    if (!wh_folded(loc, value) || (v->separator == ',' && (v->lenient & WH_LENIENT_SPACES))) return 0;
+    if (v->syntax != WH_SYN_PAIRS || v->separator != ',') return 1;
+    eq = memchr(value.data, '=', value.len);
+    return eq && strstr(apr_pstrmemdup(c->p, value.data, value.len),
+                        apr_pstrcat(c->p, ", ", apr_pstrmemdup(c->p, value.data, (apr_size_t)(eq + 1 - value.data)), NULL)) != NULL;
 }
 
 int wh_signatures_collect(wh_vctx *c)
@@ -288,7 +295,7 @@ int wh_signatures_collect(wh_vctx *c)
         seen++;
         if (found == WH_BROKEN || !read_value(c, value, loc->slot)) {
             bad = 1;
-            folded |= !has_commas(v) && wh_folded(loc, value);
+            folded |= was_folded(c, loc, value);
         }
     }
     if (!seen) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", signature_names(c));

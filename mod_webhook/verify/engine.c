@@ -187,7 +187,7 @@ int wh_common_before(wh_vctx *c)
         required r = { h->value, NULL, 0, 0 };
         if (c->req->headers) apr_table_do(required_entry, &r, c->req->headers, h->name, NULL);
         if (r.count == 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", h->name);
-        if (r.count > 1 || (!r.equal && strncmp(r.given, twice, strlen(twice)) == 0)) {
+        if (r.count > 1 || (strlen(r.given) > strlen(twice) && wh_equal(r.given, strlen(twice), twice, strlen(twice)))) {
             return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
         }
         if (!r.equal) return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s does not have the value this endpoint requires", h->name);

@@ -239,31 +239,6 @@ static const char *parse_fetching(webhook_verifier *v, const wh_scheme_raw *r, a
     return NULL;
 }
 
-static const char *check_syntax(const webhook_verifier *v, const wh_scheme_raw *r)
-{
-    if (v->primitive == WH_HMAC || v->primitive == WH_HASH || v->primitive == WH_PUBLIC_KEY) {
-        if ((v->syntax == WH_SYN_PAIRS) != (r->field != NULL)) return "field= and syntax=pairs go together";
-        if ((v->syntax == WH_SYN_LABELLED) != (r->label != NULL)) return "label= and syntax=labelled go together";
-        if ((v->syntax == WH_SYN_PLAIN || v->syntax == WH_SYN_METHOD) && r->separator) return "separator= needs a syntax with several values";
-        if (v->syntax == WH_SYN_METHOD && r->prefix) return "prefix= and syntax=method exclude each other";
-        if (v->syntax != WH_SYN_METHOD && v->syntax != WH_SYN_PLAIN && !r->separator) return "this syntax needs separator=";
-        if (v->has_alg_by && v->syntax == WH_SYN_METHOD) return "algorithm-by= and syntax=method exclude each other";
-        if (v->message->uses_secret != (v->primitive == WH_HASH)) {
-            return v->primitive == WH_HASH ? "the template of a keyed hash must hold {secret}: without it anyone could make the signature"
-                                           : "{secret} belongs into the template of scheme hash only";
-        }
-        if (v->message->uses_ts && v->ts_locs->nelts == 0) return "the template uses {ts}: timestamp= must say where it is";
-        if (v->message->uses_id && v->id_locs->nelts == 0) return "the template uses {id}: id= must say where it is";
-    }
-    if (v->ts_locs->nelts == 0 && (r->tolerance || r->future) && v->primitive != WH_HTTPSIG) return "tolerance= and future= need timestamp=";
-    if (v->has_digest == 0 && (r->digest_algorithm != WH_SHA256 || r->digest_encoding != 0)) return "digest-algorithm= and digest-encoding= need digest=";
-    if (v->primitive != WH_NONE && v->primitive != WH_HTTPSIG && v->signatures->nelts == 0) {
-        return v->primitive == WH_TOKEN ? "header= or signature= must say where the token is" : "header= or signature= must say where the signature is";
-    }
-    if (r->keyid_host && !v->has_keyid) return "keyid-host= needs keyid=";
-    return NULL;
-}
-
 static void push_unique(apr_array_header_t *list, const char *text, int fold)
 {
     int i;
@@ -409,7 +384,7 @@ static const char *build(webhook_verifier *v, wh_scheme_raw *r, const apr_array_
     if (r->keyid_host) {
         v->keyid_hosts = finish_list(apr_array_copy(pconf, r->keyid_host));
     }
-    if ((err = check_syntax(v, r)) != NULL) return err;
+    if ((err = wh_scheme_check(v, r, ptemp)) != NULL) return err;
     if ((err = parse_fetching(v, r, pconf, ptemp)) != NULL) return err;
     if (v->primitive == WH_NONE || v->primitive == WH_TOKEN || v->primitive == WH_JWT || v->primitive == WH_HTTPSIG) v->message = NULL;
     wh_scheme_protection(v);

@@ -29,6 +29,8 @@ extern const wh_option_spec wh_scheme_specs[];
  */
 const char *wh_scheme_merge(webhook_verifier *v, const apr_array_header_t *options, apr_array_header_t *plain, apr_array_header_t *many,
                             apr_pool_t *pconf, apr_pool_t *ptemp);
+/** Whether the options, all read, go together (scheme_check.c). @return NULL or an error text */
+const char *wh_scheme_check(const webhook_verifier *v, const wh_scheme_raw *r, apr_pool_t *p);
 /** A variable of the row that must be given and is not, from p; NULL: none. */
 const char *wh_scheme_missing(const webhook_verifier *v, apr_pool_t *p);
 

@@ -183,10 +183,7 @@ sub repeats {
     my $id = option($s, 'id');
     return 'No id: the signed time and the body' if !defined $id && $s->{moment};
     return 'No id, and no signed time with the body: a repeated request is a new delivery' . (has_time($s) ? ' while its time is good' : '') if !defined $id;
-    if ($s->{moment} && !$s->{id_signed}) {
-        my $mixed = $s->{protects_body} && grep { /^(?:json|form|claim):/ } split /,/, $id;
-        return ucfirst(place($id)) . ($mixed ? ', signed where it is in the body: else' : ', not signed:') . ' the signed time and the body count';
-    }
+    return ucfirst(place($id)) . ', not signed: the signed time and the body count' if $s->{moment} && !$s->{id_signed};
     return ucfirst(place($id)) . ($s->{id_signed} ? ', signed' : ', not signed: counts together with the body')
         . ($s->{moment} && $id !~ /^header/ ? '; without one the signed time and the body' : '');
 }

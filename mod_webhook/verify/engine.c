@@ -217,7 +217,6 @@ int wh_id_restrict(wh_vctx *c)
         }
     }
     c->id_text = id;
-    c->id_loc = which;
     c->have_id = 1;
     return 1;
 }
@@ -266,7 +265,7 @@ int wh_demands_hold(wh_vctx *c)
 }
 
 /* Text fit for logs, headers and keys: printable, bounded; NULL otherwise */
-static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_size_t max, const wh_locator **which)
+static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_size_t max)
 {
     webhook_slice s;
     apr_size_t i;
@@ -276,9 +275,7 @@ static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_si
         /* An unsigned id that is there twice says nothing; it is treated as absent. */
         if (wh_value(c, &APR_ARRAY_IDX(locs, k, wh_locator), &s) != WH_FOUND || s.len == 0 || s.len > max) continue;
         for (i = 0; i < s.len && (unsigned char)s.data[i] >= 0x20 && s.data[i] != 0x7f; i++) {}
-        if (i != s.len || !wh_utf8_valid(s.data, s.len)) continue;
-        *which = &APR_ARRAY_IDX(locs, k, wh_locator);
-        return apr_pstrmemdup(c->p, s.data, s.len);
+        if (i == s.len && wh_utf8_valid(s.data, s.len)) return apr_pstrmemdup(c->p, s.data, s.len);
     }
     return NULL;
 }
@@ -300,16 +297,9 @@ static void set_moment(wh_vctx *c)
 
 void wh_name_request(wh_vctx *c)
 {
-    const wh_locator *id = NULL, *event = NULL;
-
-    if (c->have_id) { /* found already, and nothing is in it that a log must not see */
-        c->verdict->sender_id = apr_pstrmemdup(c->p, c->id_text.data, c->id_text.len);
-        id = c->id_loc;
-    } else {
-        c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024, &id);
-    }
-    c->verdict->sender_id_signed = id && id->is_signed;
-    c->verdict->event = clean_text(c, c->v->event_locs, 255, &event);
+    /* An id that is part of what is signed was found already, and holds nothing that a log must not see. */
+    c->verdict->sender_id = c->have_id ? apr_pstrmemdup(c->p, c->id_text.data, c->id_text.len) : clean_text(c, c->v->id_locs, 1024);
+    c->verdict->event = clean_text(c, c->v->event_locs, 255);
 }
 
 void wh_accept_verdict(wh_vctx *c, const wh_key *key)
@@ -320,6 +310,7 @@ void wh_accept_verdict(wh_vctx *c, const wh_key *key)
     verdict->reason = verdict->detail = NULL;
     verdict->key_id = key ? key->secret_id : NULL;
     wh_name_request(c);
+    verdict->sender_id_signed = verdict->sender_id && c->v->id_signed;
     verdict->timestamp_signed = verdict->timestamp && c->v->ts_signed;
     /* An id anyone can change says nothing against a copy; what is signed does. */
     if (c->req->want_moment && !verdict->sender_id_signed && verdict->timestamp_signed && c->v->has_moment && c->matched) set_moment(c);

@@ -36,11 +36,10 @@ void wh_scheme_protection(webhook_verifier *v)
     if (v->primitive == WH_JWT && APR_ARRAY_IDX(v->signatures, 0, wh_locator).kind == WH_LOC_BODY) v->traits.protects_body = 1;
     v->id_signed = v->id_locs->nelts > 0;
     for (i = 0; i < v->id_locs->nelts; i++) {
-        wh_locator *loc = &APR_ARRAY_IDX(v->id_locs, i, wh_locator);
-        /* The id of the first of several items does not name the delivery as a whole. */
-        loc->is_signed = !v->items && is_signed(v, loc);
-        if (!loc->is_signed) v->id_signed = 0;
+        if (!is_signed(v, &APR_ARRAY_IDX(v->id_locs, i, wh_locator))) v->id_signed = 0;
     }
+    /* The id of the first of several items does not name the delivery as a whole. */
+    if (v->items) v->id_signed = 0;
     v->ts_signed = v->primitive == WH_JWT || v->primitive == WH_HTTPSIG || (v->message && v->message->uses_ts);
     for (i = 0; i < v->ts_locs->nelts; i++) {
         if (is_signed(v, &APR_ARRAY_IDX(v->ts_locs, i, wh_locator))) v->ts_signed = 1;

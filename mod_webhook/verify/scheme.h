@@ -95,7 +95,6 @@ typedef struct wh_locator {
     const char *const *path;   /* json, item, claim: member names or indexes, NULL-terminated */
     const char *slot;          /* "@id" behind a signature locator: only the key of this id, where there is one */
     int lower;                 /* lower:PLACE, its letters A to Z in lower case */
-    int is_signed;             /* of an id's place: the signature covers what is there */
 } wh_locator;
 
 /** @return NULL or an error text */
@@ -325,9 +324,8 @@ typedef struct wh_vctx {
     int failed;       /* a library had no memory for what was to be computed: whatever is refused then, it is not the sender's fault */
 
     int n_candidates, n_fields; /* of the arrays at the end */
-    webhook_slice ts_text, id_text;
+    webhook_slice ts_text, id_text; /* id_text holds nothing but a signed id's characters */
     int have_ts, have_id;
-    const wh_locator *id_loc; /* where id_text was; it holds nothing but a signed id's characters */
     const wh_message *matched; /* what the signature that matched covers */
     const char *keyid_text;
     const char *kid;  /* of a token's header */

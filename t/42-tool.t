@@ -160,6 +160,9 @@ is $run->{rc}, 2, 'verify --vectors: exit 2 when a record could not be run';
     is $few->{out}, "pair accepted\ntwice refused header-duplicate\nnamed accepted\nbeside accepted\nseconds accepted\nlate refused timestamp-outside-window\nlist refused header-duplicate\nnone refused signature-missing\n", 'verify --vectors: headers as pairs, values as a list, none; keys by another name, beside a bad one; seconds' or diag $few->{err};
     is $few->{rc}, 0, 'verify --vectors: exit 0 when all could be run';
 }
+is ctl('verify', 'dropbox', '--secret', 's1', '--method', 'GET', '--url', 'https://h.example/?challenge=abc')->{out}, "refused signature-missing (header:X-Dropbox-Signature is missing) handshake=200\n",
+    'verify: what is answered as a handshake';
+is json_decode(ctl('--json', 'verify', 'dropbox', '--secret', 's1', '--method', 'GET', '--url', 'https://h.example/?challenge=abc')->{out})->{handshake}, 200, 'verify --json: too';
 like ctl('sign', 'datadog', '--secret', 'user:word')->{out}, qr/^Authorization: Basic dXNlcjp3b3Jk$/m, 'sign: a token that may be in the URL, in a header';
 is ctl('verify', 'hmac', 'algorithm=sha257', 'header=X', '--secret', 'x')->{rc}, 2, 'verify: unusable option is exit 2';
 is ctl('verify', 'github')->{rc}, 2, 'verify: without a secret is exit 2';

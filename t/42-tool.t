@@ -134,6 +134,10 @@ is ctl(@pusher, '--secret', 'id=k2 s2', '--secret', 'id=k1 s1')->{out}, "accepte
 like ctl(@pusher, '--secret', 'id=k2 s1', '--secret', 'id=k1 s2')->{out}, qr/\Arefused signature-mismatch/, 'verify: a name selects its own secret';
 is ctl(@pusher, '--secret', 'id=k1 inline:s1')->{rc}, 0, 'verify: inline:';
 is ctl(@pusher, '--secret', 'id= s1')->{rc}, 2, 'verify: an empty name';
+is ctl(@pusher, '--now', 1796000000, '--secret', 'id=k1 from=2026-11-01T00:00:00Z until=2026-12-01T00:00:00Z s1')->{rc}, 0, 'verify: a secret in its time';
+like ctl(@pusher, '--now', 1797000000, '--secret', 'id=k1 until=2026-12-01T00:00:00Z s1')->{out}, qr/\Arefused secret-unavailable/, 'verify: behind it';
+is ctl(@pusher, '--secret', 'until=soon s1')->{rc}, 2, 'verify: until= no time';
+is ctl(@pusher, '--secret', 'from=2027-01-01T00:00:00Z until=2026-01-01T00:00:00Z s1')->{rc}, 2, 'verify: from= behind until=';
 my $gz = Compress::Zlib::memGzip($push);
 spew($srv->path('push.gz'), $gz);
 my @stream = ('verify', 'getstream', '--secret', 's1', '--body', $srv->path('push.gz'), '--header', 'X-Signature: ' . hmac_hex('s1', $push));

@@ -94,7 +94,7 @@ typedef struct webhook_verdict {
     const char *event;       /**< the sender's event name, NULL if none */
     apr_time_t timestamp;    /**< signed (or stated) time, 0 if the scheme has none */
     int timestamp_signed;    /**< whether the signature covers timestamp */
-    /** Accepted without a sender_id, and the signature covers a time and the body: a digest of all that is signed, the same for every
+    /** Accepted without a sender_id that is signed, and the signature covers a time and the body: a digest of all that is signed, the same for every
      *  copy of this request whatever else was changed in it. {NULL, 0}: a copy cannot be told from a second event. */
     webhook_slice moment;
     apr_interval_time_t retry_after; /**< with 503 */

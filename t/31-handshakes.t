@@ -65,6 +65,11 @@ my @more = (
     request('discord-events/event', POST => 'discord-events', { %json, 'X-Signature-Timestamp' => $now, 'X-Signature-Ed25519' => 'bffa0a8e3bb776a722a227ae3ae2c4972e9145466912b86846428dd77340b636b54af2729509b519129a9f318d218660fa35f3c92fe5ac9dc76d9cfdbc67f70c' },
         '{"version":1,"application_id":"2","type":1,"event":{"type":"APPLICATION_AUTHORIZED"}}', 204, '', undef, kept => 1, key => 'ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c'),
     request('lark/challenge', POST => 'lark', \%json, '{"challenge":"aj\"x","token":"t","type":"url_verification"}', 200, '{"challenge":"aj\"x"}', 'application/json'),
+    request('lark/encrypted', POST => 'lark-encrypted', \%json, lark('{"challenge":"aj\"x","token":"t","type":"url_verification"}', $secret), 200, '{"challenge":"aj\"x"}', 'application/json',
+        key => { secret => $secret, 'verification-token' => 't' }),
+    request('lark/other-token', POST => 'lark-token', \%json, lark('{"challenge":"aj","token":"u","type":"url_verification"}', $secret), 401, undef, undef,
+        key => { secret => $secret, 'verification-token' => 't' }),
+    request('lark/other-key', POST => 'lark-key', \%json, lark('{"challenge":"aj","token":"t","type":"url_verification"}', 'another key'), 401),
     request('lark-card/challenge', POST => 'lark-card', \%json, '{"challenge":"c1","token":"t","type":"url_verification"}', 200, '{"challenge":"c1"}', 'application/json'),
     request('azure-event-grid/options', OPTIONS => 'eg-options', { 'WebHook-Request-Origin' => 'eventgrid.azure.net', 'WebHook-Request-Rate' => '120' }, undef, 200, '', undef,
         headers_back => { 'webhook-allowed-origin' => 'eventgrid.azure.net', 'webhook-allowed-rate' => '120' }),
@@ -73,6 +78,15 @@ my @more = (
     request('websub/not-told', POST => 'websub-kind', { %json, 'X-Hub-Signature' => 'sha1=' . '0' x 40 }, '{}', 202, '', undef, key => { secret => $secret, 'refusal-status' => 202 }),
     request('adyen-payments/answer', POST => 'adyen', \%json, adyen(), 200, '[accepted]', 'text/plain; charset=utf-8', kept => 1, key => unpack 'H*', $secret),
 );
+
+# What the sender makes of a body where an encrypt key is set, by OpenSSL's own tool
+sub lark {
+    my ($text, $key) = @_;
+    my $iv = '00112233445566778899aabbccddeeff';
+    my $file = spew(tmp_dir('lark') . '/plain', $text);
+    my $bytes = qx(openssl enc -aes-256-cbc -K @{[sha256_hex($key)]} -iv $iv -in $file);
+    return '{"encrypt":"' . MIME::Base64::encode(pack('H*', $iv) . $bytes, '') . '"}';
+}
 
 sub dropbox_sign {
     my $event = json_encode({ event => { event_time => "$now", event_type => 'signature_request_sent', event_hash => hmac_sha256_hex("${now}signature_request_sent", $secret) } });

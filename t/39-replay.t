@@ -100,6 +100,16 @@ sub rows { $srv->ctl_json('stats')->{store}{deliveries} }
     my $first = $srv->github('/answer/github', $secret, $body, id => $guid);
     is id($srv->github('/answer/github', $secret, $body, id => $guid)), id($first), 'an unsigned id and the body: a copy';
     isnt id($srv->github('/answer/github', $secret, '{"b":1}', id => $guid)), id($first), 'the id on another body';
+    my $sanity = sub {
+        my ($key, $ms, $text) = @_;
+        my $sig = MIME::Base64::encode_base64url(Digest::SHA::hmac_sha256("$ms.$text", $secret));
+        return post_to('/answer/sanity', $text, 'idempotency-key' => $key, 'sanity-webhook-signature' => "t=$ms,v1=$sig");
+    };
+    $first = $sanity->('key-1', $T * 1000, $body);
+    is $first->status, 202, 'an unsigned id, a signed time: accepted';
+    is id($sanity->('key-1', $T * 1000, $body)), id($first), 'a copy';
+    is id($sanity->('key-2', $T * 1000, $body)), id($first), 'a copy that calls itself another event';
+    isnt id($sanity->('key-1', $T * 1000 + 1, $body)), id($first), 'signed anew: another delivery';
 }
 
 # ---- 500 copies at once ----
@@ -200,6 +210,7 @@ sub rows { $srv->ctl_json('stats')->{store}{deliveries} }
         my ($what, $path, @lines) = @$_;
         my $res = $raw->($path, @lines);
         ok $res->status == 400 || $res->status == 401, "$what: " . $res->status . ' ' . reason($res);
+        is reason($res), 'header-duplicate', "$what: it says so" if $what =~ /^(two|the same|in another case)/ && $what !~ /tokens/;
     }
     is rows(), $before, 'none is kept';
     # blanks around a value are no part of it, a fold at its ends is a blank (RFC 9112, 5.2)

@@ -138,6 +138,10 @@ is ctl(@pusher, '--secret', 'id=k2 s2', '--secret', 'id=k1 s1')->{out}, "accepte
 like ctl(@pusher, '--secret', 'id=k2 s1', '--secret', 'id=k1 s2')->{out}, qr/\Arefused signature-mismatch/, 'verify: a name selects its own secret';
 is ctl(@pusher, '--secret', 'id=k1 inline:s1')->{rc}, 0, 'verify: inline:';
 is ctl(@pusher, '--secret', 'id= s1')->{rc}, 2, 'verify: an empty name';
+is ctl(@pusher, '--now', 1796000000, '--secret', 'id=k1 from=2026-11-01T00:00:00Z until=2026-12-01T00:00:00Z s1')->{rc}, 0, 'verify: a secret in its time';
+like ctl(@pusher, '--now', 1797000000, '--secret', 'id=k1 until=2026-12-01T00:00:00Z s1')->{out}, qr/\Arefused secret-unavailable/, 'verify: behind it';
+is ctl(@pusher, '--secret', 'until=soon s1')->{rc}, 2, 'verify: until= no time';
+is ctl(@pusher, '--secret', 'from=2027-01-01T00:00:00Z until=2026-01-01T00:00:00Z s1')->{rc}, 2, 'verify: from= behind until=';
 my $gz = Compress::Zlib::memGzip($push);
 spew($srv->path('push.gz'), $gz);
 my @stream = ('verify', 'getstream', '--secret', 's1', '--body', $srv->path('push.gz'), '--header', 'X-Signature: ' . hmac_hex('s1', $push));
@@ -150,6 +154,24 @@ spew($srv->path('gz.json'), json_encode([{ id => 'gz', provider => 'getstream', 
 my $run = ctl('verify', '--vectors', $srv->path('gz.json'));
 like $run->{out}, qr/\Agz accepted\nnear refused unusable: .*\(near: hubspot-v1, hubspot-v2, hubspot-v3\)\n\z/, 'verify --vectors: the same, and a scheme that is none';
 is $run->{rc}, 2, 'verify --vectors: exit 2 when a record could not be run';
+{
+    # a record with as little as there can be, and headers as a list of pairs: a name twice stays twice
+    my %record = (provider => 'github', key => $secret, body => MIME::Base64::encode($push, ''));
+    my @header = ('X-Hub-Signature-256', $sig);
+    spew($srv->path('few.json'), json_encode([{ id => 'pair', %record, headers => [[@header]] }, { id => 'twice', %record, headers => [[@header], [@header]] },
+        { id => 'named', %record, key => { hook_word => $secret }, headers => {@header} },
+        { id => 'beside', provider => 'airtable', key => ['not base64!', 'c2VjcmV0'], body => '', headers => { 'X-Airtable-Content-MAC' => 'hmac-sha256=' . hmac_hex('secret', '') } },
+        { id => 'seconds', provider => 'slack', key => { secret => 's1', tolerance => 10 }, now => 1796000010, body => '', headers => { 'X-Slack-Request-Timestamp' => 1796000000, 'X-Slack-Signature' => 'v0=' . hmac_hex('s1', 'v0:1796000000:') } },
+        { id => 'late', provider => 'slack', key => { secret => 's1', tolerance => 10 }, now => 1796000011, body => '', headers => { 'X-Slack-Request-Timestamp' => 1796000000, 'X-Slack-Signature' => 'v0=' . hmac_hex('s1', 'v0:1796000000:') } },
+        { id => 'list', %record, headers => { $header[0] => [$sig, $sig] } }, { id => 'none', %record, headers => undef }]));
+    my $few = ctl('verify', '--vectors', $srv->path('few.json'));
+    is $few->{out}, "pair accepted\ntwice refused header-duplicate\nnamed accepted\nbeside accepted\nseconds accepted\nlate refused timestamp-outside-window\nlist refused header-duplicate\nnone refused signature-missing\n", 'verify --vectors: headers as pairs, values as a list, none; keys by another name, beside a bad one; seconds' or diag $few->{err};
+    is $few->{rc}, 0, 'verify --vectors: exit 0 when all could be run';
+}
+is ctl('verify', 'dropbox', '--secret', 's1', '--method', 'GET', '--url', 'https://h.example/?challenge=abc')->{out}, "refused signature-missing (header:X-Dropbox-Signature is missing) handshake=200\n",
+    'verify: what is answered as a handshake';
+is json_decode(ctl('--json', 'verify', 'dropbox', '--secret', 's1', '--method', 'GET', '--url', 'https://h.example/?challenge=abc')->{out})->{handshake}, 200, 'verify --json: too';
+like ctl('sign', 'datadog', '--secret', 'user:word')->{out}, qr/^Authorization: Basic dXNlcjp3b3Jk$/m, 'sign: a token that may be in the URL, in a header';
 is ctl('verify', 'hmac', 'algorithm=sha257', 'header=X', '--secret', 'x')->{rc}, 2, 'verify: unusable option is exit 2';
 is ctl('verify', 'github')->{rc}, 2, 'verify: without a secret is exit 2';
 like ctl('sign', 'github', '--secret', $secret, '--event', 'push', '--body', $srv->path('push.json'))->{out}, qr/^X-Hub-Signature-256: \Q$sig\E$/m, 'sign';

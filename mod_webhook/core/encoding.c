@@ -26,17 +26,8 @@ static inline int hex_value(int c, int upper)
     return (digit & (c - '0')) | (lower & (c - 'a' + 10)) | (upped & (c - 'A' + 10)) | ~(digit | lower | upped);
 }
 
-/* 0 to 63, or negative */
-static inline int base64_value(int c, int c62, int c63)
-{
-    int upper = within(c, 'A', 'Z'), lower = within(c, 'a', 'z'), digit = within(c, '0', '9');
-    int is62 = within(c, c62, c62), is63 = within(c, c63, c63);
-
-    return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) | (digit & (c - '0' + 52)) | (is62 & 62) | (is63 & 63)
-           | ~(upper | lower | digit | is62 | is63);
-}
-
-/* The same for sixteen at a time, in whatever registers the machine has for that; a signature of 2048 bits is 344 characters. */
+/* 0 to 63 for each of sixteen characters, in whatever registers the machine has for that; a signature of 2048 bits is 344 of them. What is none
+ * leaves all bits set in *bad. */
 typedef signed char sixteen __attribute__((vector_size(16)));
 
 static inline sixteen base64_values(const unsigned char *in, int c62, int c63, sixteen *bad)
@@ -85,6 +76,7 @@ static apr_status_t decode_base64(wh_encoding enc, int flags, const unsigned cha
     int may_lack = url || (flags & WH_DECODE_UNPADDED);
     apr_size_t len = in_len, padding = 0, n = 0, i;
     sixteen bad16 = {0};
+    uint64_t wrong[2];
     unsigned rest;
     int bad = 0;
 
@@ -109,29 +101,28 @@ static apr_status_t decode_base64(wh_encoding enc, int flags, const unsigned cha
             out[n++] = (unsigned char)bits;
         }
     }
-    for (; i + 4 <= len; i += 4) {
-        int a = base64_value(in[i], c62, c63), b = base64_value(in[i + 1], c62, c63);
-        int c = base64_value(in[i + 2], c62, c63), d = base64_value(in[i + 3], c62, c63);
-        unsigned bits = (unsigned)a << 18 | (unsigned)b << 12 | (unsigned)c << 6 | (unsigned)d;
-        bad |= a | b | c | d;
-        out[n++] = (unsigned char)(bits >> 16);
-        out[n++] = (unsigned char)(bits >> 8);
-        out[n++] = (unsigned char)bits;
+    if (i < len) { /* what is left, with zero bits behind it */
+        unsigned char last[16];
+        sixteen values;
+        apr_size_t k, left = len - i;
+        memset(last, 'A', sizeof(last));
+        memcpy(last, in + i, left);
+        values = base64_values(last, c62, c63, &bad16);
+        for (k = 0; k < left; k += 4) {
+            unsigned bits = (unsigned)values[k] << 18 | (unsigned)values[k + 1] << 12 | (unsigned)values[k + 2] << 6 | (unsigned)values[k + 3];
+            apr_size_t bytes = left - k < 4 ? left - k - 1 : 3;
+            if (bytes < 3 && bits & (bytes == 2 ? 0xffu : 0xffffu) && !(flags & WH_DECODE_TRAILING))
+                bad = -1;
+            out[n++] = (unsigned char)(bits >> 16);
+            if (bytes > 1)
+                out[n++] = (unsigned char)(bits >> 8);
+            if (bytes > 2)
+                out[n++] = (unsigned char)bits;
+        }
     }
-    if (rest) {
-        int a = base64_value(in[i], c62, c63), b = base64_value(in[i + 1], c62, c63);
-        int c = rest == 3 ? base64_value(in[i + 2], c62, c63) : 0;
-        unsigned bits = (unsigned)a << 18 | (unsigned)b << 12 | (unsigned)c << 6;
-        unsigned left = bits & (rest == 3 ? 0xffu : 0xffffu);
-        bad |= a | b | c;
-        if (left && !(flags & WH_DECODE_TRAILING))
-            bad = -1;
-        out[n++] = (unsigned char)(bits >> 16);
-        if (rest == 3)
-            out[n++] = (unsigned char)(bits >> 8);
-    }
-    for (i = 0; i < 16; i++)
-        bad |= bad16[i];
+    memcpy(wrong, &bad16, sizeof(wrong));
+    if ((wrong[0] | wrong[1]) & UINT64_C(0x8080808080808080))
+        bad = -1;
     if (bad < 0)
         return APR_EINVAL;
     *out_len = n;

@@ -133,7 +133,8 @@ static void print_member(const char *name, const char *value)
     }
 }
 
-static void print_verdict(wh_ctl *ctl, const webhook_verdict *v)
+/* @param handshake status the request would be answered with instead of being a delivery; 0: it is none */
+static void print_verdict(wh_ctl *ctl, const webhook_verdict *v, int handshake)
 {
     if (ctl->json) {
         wh_buf b;
@@ -145,6 +146,9 @@ static void print_verdict(wh_ctl *ctl, const webhook_verdict *v)
         wh_json_put_member(&b, "key_id", v->key_id);
         wh_json_put_member(&b, "sender_id", v->sender_id);
         wh_json_put_member(&b, "event", v->event);
+        if (handshake) {
+            wh_json_put_member_int(&b, "handshake", handshake);
+        }
         wh_buf_adds(&b, "}");
         puts(b.data);
         return;
@@ -162,6 +166,9 @@ static void print_verdict(wh_ctl *ctl, const webhook_verdict *v)
             wh_ctl_print(v->detail, strlen(v->detail), 0);
             printf(")");
         }
+    }
+    if (handshake) {
+        printf(" handshake=%d", handshake);
     }
     putchar('\n');
 }
@@ -194,7 +201,7 @@ int wh_ctl_verify(wh_ctl *ctl, int argc, const char *const *argv)
     if (!verdict.reason) {
         wh_verify_request(scheme_ready.provider, scheme_ready.verifier, &scheme_ready.secrets, &req, &verdict, &reply, &replied, ctl->pool);
     }
-    print_verdict(ctl, &verdict);
+    print_verdict(ctl, &verdict, replied ? reply.status : 0);
     return verdict.status == 200 ? WH_CTL_OK : WH_CTL_NO;
 }
 

@@ -19,6 +19,7 @@
 #include "core/json.h"
 #include "core/options.h"
 #include "core/secret.h"
+#include "core/units.h"
 #include "verify/verify.h"
 
 #define DUMP_MAX (64 * 1024 * 1024)
@@ -398,20 +399,43 @@ const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint)
     return found;
 }
 
+/* One of the words in front of a secret. @return NULL, "" when the next one is none, or an error text */
+static const char *secret_word(const char **spec, const char **id, webhook_secret *s, apr_pool_t *p)
+{
+    const char *value = strchr(*spec, '=');
+    apr_size_t name = value ? (apr_size_t)(value - *spec) : 0, len = value ? strcspn(value + 1, " ") : 0;
+    int is_id = name == 2 && strncmp(*spec, "id", 2) == 0, is_from = name == 4 && strncmp(*spec, "from", 4) == 0;
+
+    if ((!is_id && !is_from && !(name == 5 && strncmp(*spec, "until", 5) == 0)) || value[1 + len] != ' ') {
+        return "";
+    }
+    if (is_id && len == 0) {
+        return "id= in front of a secret needs a name";
+    }
+    if (is_id) {
+        *id = apr_pstrmemdup(p, value + 1, len);
+    }
+    else if (wh_parse_time(value + 1, len, is_from ? &s->from : &s->until) != APR_SUCCESS) {
+        return "from= and until= in front of a secret need a time, 2027-01-31T00:00:00Z";
+    }
+    *spec = value + 1 + len + strspn(value + 1 + len, " ");
+    return NULL;
+}
+
 const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id, apr_pool_t *p)
 {
     webhook_secret *s = apr_pcalloc(p, sizeof(*s));
     webhook_slice bytes;
     const char *err, *warning = NULL;
 
-    if (strncmp(spec, "id=", 3) == 0 && strchr(spec, ' ')) { /* as the directive has it: "id=2026 file:..." */
-        apr_size_t len = strcspn(spec + 3, " ");
-        if (len == 0) {
-            return "id= in front of a secret needs a name";
-        }
-        id = apr_pstrmemdup(p, spec + 3, len);
-        spec += 3 + len;
-        spec += strspn(spec, " ");
+    while ((err = secret_word(&spec, &id, s, p)) == NULL) { /* as the directive has it: "id=2026 file:..." */
+        continue;
+    }
+    if (*err) {
+        return err;
+    }
+    if (s->from && s->until && s->from >= s->until) {
+        return "from= in front of a secret must be before its until=";
     }
     if (strncmp(spec, "file:", 5) == 0) {
         err = wh_secret_read(&bytes, spec + 5, &warning, NULL, p);

@@ -132,10 +132,10 @@ static void add_field(wh_buf *b, const void *data, apr_size_t len)
 static const unsigned char *dedupe_key(const wh_req *wq, const unsigned char digest[32])
 {
     const webhook_verdict *v = &wq->verdict;
+    /* An id that is not signed can be changed by whoever copies a request; what is signed cannot. */
+    int has_id = v->sender_id && *v->sender_id && (v->sender_id_signed || !v->moment.len);
     unsigned char *key;
     wh_buf b;
-
-    int has_id = v->sender_id && *v->sender_id;
 
     if (wq->conf->duplicates == WH_DUPLICATES_OFF || wq->unenforced || (!has_id && !v->moment.len)) {
         return NULL;

@@ -139,7 +139,7 @@ static int compare_text(const void *a, const void *b)
 
 static wh_found contentful(wh_vctx *c, webhook_slice *out)
 {
-    wh_locator loc = { WH_LOC_HEADER, "header:x-contentful-signed-headers", "x-contentful-signed-headers", NULL, NULL };
+    wh_locator loc = { .kind = WH_LOC_HEADER, .text = "header:x-contentful-signed-headers", .name = "x-contentful-signed-headers" };
     const char *list = wh_value_text(c, &loc), *uri = c->req->uri, *mark;
     apr_array_header_t *names = apr_array_make(c->p, 8, sizeof(const char *));
     int i, lists_itself = 0, lists_time = 0;
@@ -174,7 +174,7 @@ static wh_found contentful(wh_vctx *c, webhook_slice *out)
     put_uri(&b, q.data, q.len, KEEP_URI);
     wh_buf_add(&b, "\n", 1);
     for (i = 0; i < names->nelts; i++) {
-        wh_locator h = { WH_LOC_HEADER, "", APR_ARRAY_IDX(names, i, const char *), NULL, NULL };
+        wh_locator h = { .kind = WH_LOC_HEADER, .text = "", .name = APR_ARRAY_IDX(names, i, const char *) };
         wh_found found = wh_value(c, &h, &value);
         if (found != WH_FOUND) return found == WH_ABSENT ? WH_BROKEN : found;
         while (value.len && (*value.data == ' ' || *value.data == '\t')) value.data++, value.len--;

@@ -5,6 +5,7 @@
  */
 #include "verify/scheme.h"
 
+#include <stddef.h>
 #include <string.h>
 
 const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v)
@@ -12,10 +13,11 @@ const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v)
     return &v->traits;
 }
 
-static wh_vctx *make_context(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
+wh_vctx *wh_vctx_make(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
 {
-    wh_vctx *c = apr_pcalloc(p, sizeof(*c));
+    wh_vctx *c = apr_palloc(p, sizeof(*c));
 
+    memset(c, 0, offsetof(wh_vctx, candidates));
     memset(verdict, 0, sizeof(*verdict));
     c->v = v;
     c->req = req;
@@ -48,7 +50,7 @@ static int time_in_headers(const webhook_verifier *v)
 
 void wh_scheme_screen(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
 {
-    wh_vctx *c = make_context(v, req, verdict, p);
+    wh_vctx *c = wh_vctx_make(v, req, verdict, p);
 
     if (v->primitive == WH_NONE) return;
     c->headers_only = 1;
@@ -74,8 +76,9 @@ void wh_scheme_screen(const webhook_verifier *v, const webhook_request *req, web
 void wh_scheme_verify(const webhook_verifier *v, const webhook_secrets *secrets, const webhook_request *req, webhook_verdict *verdict,
                       apr_pool_t *p)
 {
-    wh_vctx *c = make_context(v, req, verdict, p);
+    wh_vctx *c = wh_vctx_make(v, req, verdict, p);
 
+    c->secrets = secrets;
     switch (v->primitive) {
     case WH_NONE:
         wh_accept_verdict(c, NULL);
@@ -112,7 +115,7 @@ const char *wh_scheme_event_header(const webhook_verifier *v)
 
 int wh_scheme_rehearse(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
 {
-    wh_vctx *c = make_context(v, req, verdict, p);
+    wh_vctx *c = wh_vctx_make(v, req, verdict, p);
 
     wh_accept_verdict(c, NULL);
     return wh_handshake_expected(c);

@@ -33,12 +33,23 @@ int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen)
     return alen == blen && alen > 0 && CRYPTO_memcmp(a, b, alen) == 0;
 }
 
+int wh_folded(const wh_locator *loc, webhook_slice value)
+{
+    apr_size_t i;
+
+    if (loc->kind != WH_LOC_HEADER && loc->kind != WH_LOC_FAMILY && loc->kind != WH_LOC_BEARER && loc->kind != WH_LOC_BASIC) return 0;
+    for (i = 0; i + 1 < value.len; i++) {
+        if (value.data[i] == ',' && value.data[i + 1] == ' ') return 1;
+    }
+    return 0;
+}
+
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE])
 {
     return v->md[d] && EVP_Digest(data, len, out, NULL, v->md[d], NULL) == 1;
 }
 
-static int key_valid_now(const wh_key *key, apr_time_t now)
+int wh_key_valid(const wh_key *key, apr_time_t now)
 {
     return (!key->from || now >= key->from) && (!key->until || now < key->until);
 }
@@ -64,7 +75,7 @@ static int add_fetched(wh_vctx *c, wh_key_kind kind, const char *url, apr_array_
     case WH_KEYS_THERE:
         for (k = 0; k < found.set->count; k++) {
             const wh_key *key = found.set->list[k];
-            if (!key_valid_now(key, c->req->now)) continue;
+            if (!wh_key_valid(key, c->req->now)) continue;
             ++*valid;
             if (is_wanted(c, key)) APR_ARRAY_PUSH(keys, const wh_key *) = key;
         }
@@ -102,7 +113,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
 {
     const webhook_verifier *v = c->v;
     apr_array_header_t *keys = apr_array_make(c->p, 4, sizeof(const wh_key *));
-    int i, k, valid = 0;
+    int i, k, valid = 0, folded = 0;
 
     if (v->has_keyid) {
         webhook_slice id;
@@ -112,6 +123,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
             return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s does not name a key", v->keyid.text);
         }
         c->keyid_text = apr_pstrmemdup(c->p, id.data, id.len);
+        folded = wh_folded(&v->keyid, id);
         if (v->keyid_hosts && !wh_key_url_allowed(c->keyid_text, v->keyid_hosts, NULL)) {
             return wh_deny(c, WH_REFUSAL_KEY_UNKNOWN, "%s is not an address this scheme takes keys from", v->keyid.text);
         }
@@ -120,7 +132,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
         const wh_keyset *set = secrets->list[i]->prepared;
         for (k = 0; set && k < set->count; k++) {
             const wh_key *key = set->list[k];
-            if (!key_valid_now(key, c->req->now)) continue;
+            if (!wh_key_valid(key, c->req->now)) continue;
             valid++;
             if (is_wanted(c, key)) APR_ARRAY_PUSH(keys, const wh_key *) = key;
         }
@@ -142,6 +154,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
     }
     if (valid == 0 && v->ring && !wh_key_cache_dir()) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "keys cannot be fetched here");
     if (valid == 0) return wh_deny(c, WH_REFUSAL_SECRET_UNAVAILABLE, "no secret of this endpoint is valid now");
+    if (keys->nelts == 0 && folded) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", v->keyid.text);
     if (keys->nelts == 0) return wh_key_missing(c, apr_pstrcat(c->p, v->keyid.text, " names a key this endpoint does not have", NULL));
     *out = (const wh_key **)keys->elts;
     *count = keys->nelts;
@@ -149,7 +162,7 @@ int wh_keys_usable(wh_vctx *c, const webhook_secrets *secrets, const wh_key ***o
 }
 
 typedef struct required {
-    const char *value;
+    const char *value, *given;
     int count, equal;
 } required;
 
@@ -159,6 +172,7 @@ static int required_entry(void *baton, const char *name, const char *value)
 
     (void)name;
     r->count++;
+    r->given = value;
     r->equal = wh_equal(value, strlen(value), r->value, strlen(r->value)); /* some senders' "version" is others' shared word */
     return 1;
 }
@@ -169,10 +183,13 @@ int wh_common_before(wh_vctx *c)
 
     for (i = 0; i < c->v->required->nelts; i++) {
         const wh_required_header *h = &APR_ARRAY_IDX(c->v->required, i, wh_required_header);
-        required r = { h->value, 0, 0 };
+        const char *twice = apr_pstrcat(c->p, h->value, ", ", NULL);
+        required r = { h->value, NULL, 0, 0 };
         if (c->req->headers) apr_table_do(required_entry, &r, c->req->headers, h->name, NULL);
         if (r.count == 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", h->name);
-        if (r.count > 1) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
+        if (r.count > 1 || (strlen(r.given) > strlen(twice) && wh_equal(r.given, strlen(twice), twice, strlen(twice)))) {
+            return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
+        }
         if (!r.equal) return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s does not have the value this endpoint requires", h->name);
     }
     return 1;
@@ -195,6 +212,7 @@ int wh_id_restrict(wh_vctx *c)
         char ch = id.data[i];
         if (ch == '=' && i >= 16 && (i + 1 == id.len || (i + 2 == id.len && id.data[i + 1] == '='))) continue; /* base64's padding */
         if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-')) {
+            if (wh_folded(which, id)) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
             return wh_deny(c, WH_REFUSAL_ID_MALFORMED, "%s holds bytes that a signed id may not have", which->text);
         }
     }
@@ -262,7 +280,7 @@ static const char *clean_text(wh_vctx *c, const apr_array_header_t *locs, apr_si
     return NULL;
 }
 
-/* What a copy of a request is known by where the sender gives no id: all that is signed as one text, so that no byte can be moved from one
+/* What a copy of a request is known by where the sender signs no id: all that is signed as one text, so that no byte can be moved from one
  * part to the next, and without the key's own parts, so that a second signature with another key makes no second moment. */
 static void set_moment(wh_vctx *c)
 {
@@ -279,7 +297,8 @@ static void set_moment(wh_vctx *c)
 
 void wh_name_request(wh_vctx *c)
 {
-    c->verdict->sender_id = clean_text(c, c->v->id_locs, 1024);
+    /* An id that is part of what is signed was found already, and holds nothing that a log must not see. */
+    c->verdict->sender_id = c->have_id ? apr_pstrmemdup(c->p, c->id_text.data, c->id_text.len) : clean_text(c, c->v->id_locs, 1024);
     c->verdict->event = clean_text(c, c->v->event_locs, 255);
 }
 
@@ -293,7 +312,8 @@ void wh_accept_verdict(wh_vctx *c, const wh_key *key)
     wh_name_request(c);
     verdict->sender_id_signed = verdict->sender_id && c->v->id_signed;
     verdict->timestamp_signed = verdict->timestamp && c->v->ts_signed;
-    if (c->req->want_moment && !verdict->sender_id && verdict->timestamp_signed && c->v->has_moment && c->matched) set_moment(c);
+    /* An id anyone can change says nothing against a copy; what is signed does. */
+    if (c->req->want_moment && !verdict->sender_id_signed && verdict->timestamp_signed && c->v->has_moment && c->matched) set_moment(c);
 }
 
 /* ---- one message against all keys and candidates ---- */

@@ -340,12 +340,8 @@ int wh_handshake(const webhook_verifier *v, const webhook_secrets *secrets, cons
     int i, k;
 
     if (v->handshakes->nelts == 0) return 0;
-    c = apr_pcalloc(p, sizeof(*c));
-    memset(&scratch, 0, sizeof(scratch));
-    c->v = v;
-    c->req = req;
-    c->p = p;
-    c->verdict = &scratch;
+    c = wh_vctx_make(v, req, &scratch, p);
+    c->secrets = secrets;
     for (i = 0; i < v->handshakes->nelts; i++) {
         const wh_handshake_rule *rule = &APR_ARRAY_IDX(v->handshakes, i, wh_handshake_rule);
         const wh_key *key = first_key(secrets);

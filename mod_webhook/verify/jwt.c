@@ -106,6 +106,8 @@ static int find_token(wh_vctx *c, webhook_slice *out)
             found = WH_BROKEN;
         }
     }
+    /* No token holds a comma: base64url and dots. */
+    if (found == WH_FOUND && wh_folded(which, *out)) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
     /* 16 KiB: more than any header line httpd takes; a body that is a token may be longer */
     if (found != WH_FOUND || out->len < 5 || out->len > (which->kind == WH_LOC_BODY ? 1u << 20 : 1u << 14)) {
         return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s does not hold a token as this scheme writes it", which->text);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "core/secret.h"
+#include "core/units.h"
 
 static const wh_alg algs[] = {
     { "sha1", WH_ALG_DIGEST, WH_SHA1 }, { "sha256", WH_ALG_DIGEST, WH_SHA256 }, { "sha384", WH_ALG_DIGEST, WH_SHA384 },
@@ -446,6 +447,17 @@ static int is_text(const wh_json_value *v, const char *text)
     return s.len == strlen(text) && s.len && memcmp(s.data, text, s.len) == 0;
 }
 
+/* Since when a key is out of use: Plaid's "expired_at", seconds or null. A key that was sound once stays in the file it was fetched to. */
+static apr_time_t jwk_end(const wh_json_value *jwk, apr_pool_t *p)
+{
+    const wh_json_value *at = wh_json_get(jwk, "expired_at");
+    const char *text = at && wh_json_typeof(at) == WH_JSON_NUMBER ? wh_json_number(at, p) : NULL;
+    apr_int64_t seconds;
+
+    if (!text || wh_parse_int(text, strlen(text), 1, APR_INT64_C(253402300799), &seconds) != APR_SUCCESS) return 0;
+    return apr_time_from_sec(seconds);
+}
+
 /* One JWK. Keys of unknown type, for encryption or that fit none of the scheme's algorithms are skipped: a set serves many purposes. */
 static const char *from_jwk(const webhook_verifier *v, const wh_json_value *jwk, const char *secret_id, apr_array_header_t *keys, apr_pool_t *p)
 {
@@ -459,6 +471,7 @@ static const char *from_jwk(const webhook_verifier *v, const wh_json_value *jwk,
     if (wh_json_typeof(jwk) != WH_JSON_OBJECT || (use && !is_text(use, "sig"))) return NULL;
     key->secret_id = secret_id;
     key->has_kid = id.len > 0;
+    key->until = jwk_end(jwk, p);
     key->id = id.len ? apr_pstrmemdup(p, id.data, id.len) : secret_id;
     if (is_text(kty, "RSA")) {
         pkey = jwk_rsa(jwk, p);

@@ -86,6 +86,12 @@ const char *wh_locator_compile(wh_locator *out, const char *text, apr_pool_t *p)
     apr_size_t wlen = colon ? (apr_size_t)(colon - text) : strlen(text), i;
     const char *at;
 
+    if (strncmp(text, "lower:", 6) == 0) {
+        at = wh_locator_compile(out, text + 6, p);
+        out->text = apr_pstrdup(p, text);
+        out->lower = 1;
+        return at ? at : out->kind == WH_LOC_SECRET ? "the secret is taken as it is, without lower:" : NULL;
+    }
     memset(out, 0, sizeof(*out));
     out->text = apr_pstrdup(p, text);
     for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -95,7 +101,7 @@ const char *wh_locator_compile(wh_locator *out, const char *text, apr_pool_t *p)
         return apr_psprintf(p, "\"%s\" is no place in a request (allowed: header:NAME, header*:NAME-#, query:NAME, form:NAME, "
                             "multipart:NAME, json:PATH, item:PATH, field:NAME, claim:PATH, var:NAME, basic, bearer, body, payload, method, "
                             "url, uri, path, host, query-string, ts, id, keyid, kid, crc32, form-sorted, plivo, contentful, sns, "
-                            "atlassian)", text);
+                            "atlassian; before one of them lower:)", text);
     }
     out->kind = kinds[i].kind;
     if (!kinds[i].named) return colon ? apr_psprintf(p, "\"%s\": %s takes no name", text, kinds[i].word) : NULL;
@@ -196,41 +202,6 @@ static const apr_array_header_t *ctx_parts(wh_vctx *c)
     return c->parts_state > 0 ? c->parts : NULL;
 }
 
-static wh_found ctx_payload(wh_vctx *c, webhook_slice *out)
-{
-    if (c->headers_only) return WH_ABSENT;
-    if (c->payload_state == 0) {
-        if (!c->v->has_unpack) {
-            c->payload = c->req->body;
-            c->payload_state = 1;
-        } else {
-            c->payload_state = wh_value(c, &c->v->unpack, &c->payload) == WH_FOUND ? 1 : -1;
-        }
-    }
-    if (c->payload_state < 0) return WH_ABSENT;
-    *out = c->payload;
-    return WH_FOUND;
-}
-
-const wh_json *wh_ctx_json(wh_vctx *c)
-{
-    if (c->headers_only) return NULL;
-    if (c->json_state == 0) {
-        wh_json_once own = { 0 }, *once = &own;
-        webhook_slice text;
-
-        c->json_state = -1;
-        if (ctx_payload(c, &text) == WH_FOUND) {
-            /* the body itself may have been parsed for somebody else, and will be wanted again */
-            if (c->req->parsed && text.data == c->req->body.data && text.len == c->req->body.len) once = c->req->parsed;
-            c->json = wh_json_get_once(once, text, c->p);
-            if (c->json) c->json_state = 1;
-            else if (strcmp(once->error.reason, "memory") == 0) c->failed = 1;
-        }
-    }
-    return c->json_state > 0 ? c->json : NULL;
-}
-
 static wh_found json_value(wh_vctx *c, const wh_json_value *v, webhook_slice *out)
 {
     const char *text;
@@ -245,6 +216,61 @@ static wh_found json_value(wh_vctx *c, const wh_json_value *v, webhook_slice *ou
     out->data = text;
     out->len = strlen(text);
     return WH_FOUND;
+}
+
+static const wh_json *parse(wh_vctx *c, webhook_slice text, wh_json_once *once)
+{
+    const wh_json *json = wh_json_get_once(once, text, c->p);
+
+    if (!json && strcmp(once->error.reason, "memory") == 0) c->failed = 1;
+    return json;
+}
+
+/* The body as JSON: it may have been parsed for somebody else, and will be wanted again. */
+static const wh_json *body_json(wh_vctx *c)
+{
+    wh_json_once own = { 0 };
+
+    return parse(c, c->req->body, c->req->parsed ? c->req->parsed : &own);
+}
+
+static wh_found ctx_payload(wh_vctx *c, webhook_slice *out)
+{
+    if (c->headers_only) return WH_ABSENT;
+    if (c->payload_state == 0) {
+        const webhook_verifier *v = c->v;
+        wh_found found = WH_ABSENT;
+        c->payload_state = 1;
+        c->payload = c->req->body;
+        if (v->has_unpack && v->unpack.kind == WH_LOC_JSON) {
+            const wh_json *whole = body_json(c);
+            found = whole ? json_value(c, wh_path_walk(wh_json_root(whole), v->unpack.path), &c->payload) : WH_ABSENT;
+        } else if (v->has_unpack) {
+            found = wh_value(c, &v->unpack, &c->payload);
+        }
+        /* A sender that can encrypt need not: without the member the body is the payload. */
+        if (v->cipher) c->payload_state = found == WH_ABSENT || (found == WH_FOUND && wh_decrypt(c, c->payload, &c->payload)) ? 1 : -1;
+        else if (v->has_unpack) c->payload_state = found == WH_FOUND ? 1 : -1;
+    }
+    if (c->payload_state < 0) return WH_ABSENT;
+    *out = c->payload;
+    return WH_FOUND;
+}
+
+const wh_json *wh_ctx_json(wh_vctx *c)
+{
+    if (c->headers_only) return NULL;
+    if (c->json_state == 0) {
+        wh_json_once own = { 0 };
+        webhook_slice text;
+
+        c->json_state = -1;
+        if (ctx_payload(c, &text) == WH_FOUND) {
+            c->json = text.data == c->req->body.data && text.len == c->req->body.len ? body_json(c) : parse(c, text, &own);
+            if (c->json) c->json_state = 1;
+        }
+    }
+    return c->json_state > 0 ? c->json : NULL;
 }
 
 /* Token of an Authorization: Bearer header (RFC 6750 section 2.1); another scheme's credentials are not a token. */
@@ -263,13 +289,15 @@ static wh_found bearer_value(wh_vctx *c, webhook_slice *out)
 /* user:password of an Authorization: Basic header (RFC 7617) */
 static wh_found basic_value(wh_vctx *c, webhook_slice *out)
 {
+    static const wh_locator authorization = { .kind = WH_LOC_HEADER, .name = "Authorization" };
     webhook_slice text;
-    wh_found found = header_value(c, "Authorization", &text);
+    wh_found found = header_value(c, authorization.name, &text);
     unsigned char *room;
     apr_size_t skip = 6, max, len;
 
     if (found != WH_FOUND) return found;
     if (text.len < 6 || strncasecmp(text.data, "Basic ", 6) != 0) return WH_ABSENT;
+    if (wh_folded(&authorization, text)) return WH_TWICE;
     while (skip < text.len && text.data[skip] == ' ') skip++;
     max = wh_decoded_max(WH_ENC_BASE64, text.len - skip);
     room = apr_palloc(c->p, max + 1);
@@ -382,7 +410,7 @@ static unsigned int crc32_ieee(webhook_slice s)
     return crc ^ 0xffffffffu;
 }
 
-wh_found wh_value(wh_vctx *c, const wh_locator *loc, webhook_slice *out)
+static wh_found find(wh_vctx *c, const wh_locator *loc, webhook_slice *out)
 {
     const webhook_request *req = c->req;
     const wh_form *form;
@@ -469,6 +497,19 @@ wh_found wh_value(wh_vctx *c, const wh_locator *loc, webhook_slice *out)
     default:
         return c->headers_only ? WH_ABSENT : wh_build(c, loc->kind, out);
     }
+}
+
+wh_found wh_value(wh_vctx *c, const wh_locator *loc, webhook_slice *out)
+{
+    wh_found found = find(c, loc, out);
+    apr_size_t i;
+    char *text;
+
+    if (!loc->lower || found != WH_FOUND) return found;
+    text = apr_pmemdup(c->p, out->data, out->len + (out->len == 0));
+    for (i = 0; i < out->len; i++) if (text[i] >= 'A' && text[i] <= 'Z') text[i] = (char)(text[i] + 32);
+    out->data = text;
+    return found;
 }
 
 wh_found wh_value_first(wh_vctx *c, const apr_array_header_t *locs, webhook_slice *out, const wh_locator **which)

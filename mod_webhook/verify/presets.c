@@ -34,10 +34,13 @@
     "handshake=unsigned GET query:hub.mode -> 403"
 #define DISCORD_PINGS \
     "handshake=signed POST json:type=1 !json:event -> 200 application/json {{\"type\":1}", "handshake=signed POST json:type=0 -> 204"
-/* The plain one. Where an encrypt key is set the sender encrypts it, and there is nothing to answer without the operator's code. */
-#define LARK_CHALLENGE \
-    "handshake=unsigned POST !header:X-Lark-Signature json:type=url_verification json:challenge -> 200 application/json " \
-    "{{\"challenge\":{q:json:challenge}}"
+#define LARK_ANSWER "json:type=url_verification json:challenge -> 200 application/json {{\"challenge\":{q:json:challenge}}"
+#define LARK_CHALLENGE "handshake=unsigned POST !header:X-Lark-Signature " LARK_ANSWER
+/* Where the operator names the verification token, a challenge that is not signed must bring it. */
+#define LARK_CHALLENGES \
+    "handshake=signed POST " LARK_ANSWER, \
+    "handshake=unsigned POST !header:X-Lark-Signature !var:verification-token " LARK_ANSWER, \
+    "handshake=unsigned POST !header:X-Lark-Signature json:token={var:verification-token} " LARK_ANSWER
 /* Senders that sign nothing: all they carry is what the operator wrote into the URL, user:password@ or ?secret= */
 #define UNSIGNED "signature=query:secret,basic"
 #define UNSIGNED_SECRET "user:password of the endpoint's URL, or the secret in it, ?secret=..."
@@ -199,9 +202,10 @@ const wh_preset wh_preset_rows[] = {
            "id=header:X-Atlassian-Webhook-Identifier", "event=json:webhookEvent"),
     SENDER("kinde", WH_JWT, "Kinde", "its JWK Set", "", "signature=body", "algorithm=RS256", "keyid=kid", "id=claim:event_id",
            "event=claim:type", "content-types=application/jwt,text/plain"),
-    SENDER("lark", WH_HASH, "Feishu and Lark", "the encrypt key", "", "header=X-Lark-Signature",
+    SENDER("lark", WH_HASH, "Feishu and Lark", "the encrypt key", "verification-token?", "header=X-Lark-Signature",
            "template={ts}{header:X-Lark-Request-Nonce}{secret}{body}", "timestamp=header:X-Lark-Request-Timestamp",
-           "id=json:header.event_id", "event=json:header.event_type", "status=200", LARK_CHALLENGE),
+           "unpack=json:encrypt", "decrypt=aes-256-cbc", "id=json:header.event_id,json:uuid", "event=json:header.event_type,json:event.type",
+           "status=200", LARK_CHALLENGES),
     SENDER("lark-card", WH_HASH, "Feishu and Lark, message cards", "the verification token", "", "header=X-Lark-Signature", "algorithm=sha1",
            "template={ts}{header:X-Lark-Request-Nonce}{secret}{body}", "timestamp=header:X-Lark-Request-Timestamp",
            "event=json:action.tag", "status=200", LARK_CHALLENGE),
@@ -217,12 +221,13 @@ const wh_preset wh_preset_rows[] = {
     SENDER("livekit", WH_JWT, "LiveKit", "the API secret, id= the API key", "", "header=Authorization", "algorithm=HS256",
            "keyid=claim:iss", "claim=exp", "claim=sha256=base64:sha256:{body}", "id=json:id", "event=json:event",
            "content-types=application/webhook+json,application/json"),
-    SENDER("mailgun", WH_HMAC, "Mailgun", "the HTTP webhook signing key", "", "signature=json:signature.signature",
+    SENDER("mailgun", WH_HMAC, "Mailgun", "the HTTP webhook signing key: the account's own, or its parent's", "",
+           "signature=json:signature.signature,json:signature.parent-signature",
            "template={ts}{json:signature.token}", "timestamp=json:signature.timestamp", "tolerance=15min", "id=json:signature.token",
            "event=json:event-data.event", "status=200"),
     SENDER("mercadopago", WH_HMAC, "Mercado Pago", "the application's secret signature", "", "header=x-signature", "syntax=pairs",
            "separator=comma", "lenient=spaces", "field=v1", "timestamp=field:ts", "timestamp-unit=auto",
-           "template={?id:|query:data.id|;}{?request-id:|header:x-request-id|;}ts:{ts};", "id=header:x-request-id",
+           "template={?id:|lower:query:data.id|;}{?request-id:|header:x-request-id|;}ts:{ts};", "id=header:x-request-id",
            "event=query:type,json:action", "status=200"),
     SENDER("messagebird", WH_JWT, "MessageBird and Bird", "the signing key", "", "header=MessageBird-Signature-JWT",
            "algorithm=HS256,HS384,HS512", "leeway=5s", "claim=iss=MessageBird", "claim=jti", "claim=url_hash=hex:sha256:{url}",

@@ -175,9 +175,11 @@ static const char *parse_places(webhook_verifier *v, const wh_scheme_raw *r, apr
     if (!err) err = one_locator(&v->alg_by, &v->has_alg_by, r->algorithm_by, p);
     if (!err) err = one_locator(&v->digest_loc, &v->has_digest, r->digest, p);
     if (!err) err = one_locator(&v->unpack, &v->has_unpack, r->unpack, p);
-    if (!err && v->has_unpack && v->unpack.kind != WH_LOC_FORM && v->unpack.kind != WH_LOC_MULTIPART) {
-        err = "option unpack: form:NAME or multipart:NAME";
+    if (!err && v->has_unpack && v->unpack.kind != WH_LOC_FORM && v->unpack.kind != WH_LOC_MULTIPART && v->unpack.kind != WH_LOC_JSON) {
+        err = "option unpack: form:NAME, multipart:NAME or json:PATH";
     }
+    if (!err && v->has_unpack && v->unpack.lower) err = "option unpack: a payload is taken as it is, without lower:";
+    if (!err && r->decrypt && !v->has_unpack) err = "decrypt= needs unpack=, the place of what is encrypted";
     if (!err && r->items && (v->items = wh_path_compile(r->items, p)) == NULL) err = "option items is neither a.b.c nor a JSON Pointer";
     return err;
 }
@@ -234,31 +236,6 @@ static const char *parse_fetching(webhook_verifier *v, const wh_scheme_raw *r, a
         if (rule->confirms && (!v->keyid_hosts || !v->confirm_path)) return "a handshake with confirm: needs keyid-host= and confirm-path=";
     }
     if (v->jwks || v->fetch || v->confirm) v->ring = wh_key_ring_make(pconf);
-    return NULL;
-}
-
-static const char *check_syntax(const webhook_verifier *v, const wh_scheme_raw *r)
-{
-    if (v->primitive == WH_HMAC || v->primitive == WH_HASH || v->primitive == WH_PUBLIC_KEY) {
-        if ((v->syntax == WH_SYN_PAIRS) != (r->field != NULL)) return "field= and syntax=pairs go together";
-        if ((v->syntax == WH_SYN_LABELLED) != (r->label != NULL)) return "label= and syntax=labelled go together";
-        if ((v->syntax == WH_SYN_PLAIN || v->syntax == WH_SYN_METHOD) && r->separator) return "separator= needs a syntax with several values";
-        if (v->syntax == WH_SYN_METHOD && r->prefix) return "prefix= and syntax=method exclude each other";
-        if (v->syntax != WH_SYN_METHOD && v->syntax != WH_SYN_PLAIN && !r->separator) return "this syntax needs separator=";
-        if (v->has_alg_by && v->syntax == WH_SYN_METHOD) return "algorithm-by= and syntax=method exclude each other";
-        if (v->message->uses_secret != (v->primitive == WH_HASH)) {
-            return v->primitive == WH_HASH ? "the template of a keyed hash must hold {secret}: without it anyone could make the signature"
-                                           : "{secret} belongs into the template of scheme hash only";
-        }
-        if (v->message->uses_ts && v->ts_locs->nelts == 0) return "the template uses {ts}: timestamp= must say where it is";
-        if (v->message->uses_id && v->id_locs->nelts == 0) return "the template uses {id}: id= must say where it is";
-    }
-    if (v->ts_locs->nelts == 0 && (r->tolerance || r->future) && v->primitive != WH_HTTPSIG) return "tolerance= and future= need timestamp=";
-    if (v->has_digest == 0 && (r->digest_algorithm != WH_SHA256 || r->digest_encoding != 0)) return "digest-algorithm= and digest-encoding= need digest=";
-    if (v->primitive != WH_NONE && v->primitive != WH_HTTPSIG && v->signatures->nelts == 0) {
-        return v->primitive == WH_TOKEN ? "header= or signature= must say where the token is" : "header= or signature= must say where the signature is";
-    }
-    if (r->keyid_host && !v->has_keyid) return "keyid-host= needs keyid=";
     return NULL;
 }
 
@@ -321,7 +298,7 @@ static void set_traits(webhook_verifier *v, const wh_scheme_raw *r, apr_pool_t *
         v->traits.success_body = strcmp(r->answer_body, "empty") == 0 ? "" : apr_pstrdup(p, r->answer_body);
     }
     v->traits.signs_decoded = r->signed_body;
-    v->traits.payload_field = r->payload_field ? apr_pstrdup(p, r->payload_field) : v->has_unpack ? v->unpack.name : NULL;
+    v->traits.payload_field = r->payload_field ? apr_pstrdup(p, r->payload_field) : v->has_unpack && v->unpack.kind != WH_LOC_JSON ? v->unpack.name : NULL;
     v->traits.needs_secret = v->primitive != WH_NONE && !v->pending_secret && !v->jwks && !v->fetch;
     if (v->primitive == WH_JWT) v->traits.window = v->max_age ? v->max_age + v->leeway : 0;
     else if ((v->ts_locs->nelts || v->primitive == WH_HTTPSIG) && v->tolerance >= 0 && v->future >= 0) v->traits.window = v->tolerance + v->future;
@@ -336,6 +313,8 @@ static apr_status_t free_digests(void *data)
         EVP_MD_free(v->md[i]);
         v->md[i] = NULL;
     }
+    EVP_CIPHER_free(v->cipher);
+    v->cipher = NULL;
     return APR_SUCCESS;
 }
 
@@ -405,7 +384,7 @@ static const char *build(webhook_verifier *v, wh_scheme_raw *r, const apr_array_
     if (r->keyid_host) {
         v->keyid_hosts = finish_list(apr_array_copy(pconf, r->keyid_host));
     }
-    if ((err = check_syntax(v, r)) != NULL) return err;
+    if ((err = wh_scheme_check(v, r, ptemp)) != NULL) return err;
     if ((err = parse_fetching(v, r, pconf, ptemp)) != NULL) return err;
     if (v->primitive == WH_NONE || v->primitive == WH_TOKEN || v->primitive == WH_JWT || v->primitive == WH_HTTPSIG) v->message = NULL;
     wh_scheme_protection(v);
@@ -432,7 +411,9 @@ const char *wh_scheme_configure(webhook_verifier **out, const webhook_verifier_p
     if ((err = build(v, r, many, pconf, ptemp)) != NULL) return apr_pstrcat(ptemp, what, ": ", err, NULL);
     if ((err = wh_scheme_missing(v, ptemp)) != NULL) return apr_psprintf(ptemp, "%s: option %s= is missing", what, err);
     for (i = 0; i < WH_DIGEST_COUNT; i++) v->md[i] = EVP_MD_fetch(NULL, wh_digest_name((wh_digest)i), NULL);
+    if (r->decrypt) v->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
     apr_pool_cleanup_register(pconf, v, free_digests, apr_pool_cleanup_null);
+    if (r->decrypt && !v->cipher) return apr_pstrcat(ptemp, what, ": the cryptographic library has no AES-256-CBC", NULL);
     *out = v;
     return NULL;
 }

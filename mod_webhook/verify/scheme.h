@@ -94,6 +94,7 @@ typedef struct wh_locator {
     const char *name;          /* header, field, variable ... name; family: text before '#' */
     const char *const *path;   /* json, item, claim: member names or indexes, NULL-terminated */
     const char *slot;          /* "@id" behind a signature locator: only the key of this id, where there is one */
+    int lower;                 /* lower:PLACE, its letters A to Z in lower case */
 } wh_locator;
 
 /** @return NULL or an error text */
@@ -259,9 +260,9 @@ struct webhook_verifier {
     apr_array_header_t *ts_locs, *id_locs, *event_locs; /* wh_locator, first present */
     wh_time_unit unit;
     apr_interval_time_t tolerance, future; /* < 0: unlimited */
-    int id_signed, ts_signed;            /* whether the signature covers the id, the timestamp */
+    int id_signed, ts_signed;            /* whether the signature covers the id wherever it is, the timestamp */
     int extensible;                      /* a plain digest with the secret before the body: see engine.c */
-    int has_moment;                      /* a copy of a request without an id can be told: time and body are signed */
+    int has_moment;                      /* a copy of a request without a signed id can be told: time and body are signed */
 
     apr_array_header_t *required;        /* wh_required_header */
     int has_digest;
@@ -270,6 +271,7 @@ struct webhook_verifier {
     wh_encoding digest_encoding;
     int has_unpack;
     wh_locator unpack;
+    EVP_CIPHER *cipher;                  /* what is unpacked is encrypted with it; NULL: it is not */
     const char *const *items;            /* path of the array of which every element must verify */
     const char *url;                     /* configured external URL, NULL: the request's */
     int url_has_path;
@@ -321,12 +323,8 @@ typedef struct wh_vctx {
     int headers_only; /* screen(): the body is not there yet */
     int failed;       /* a library had no memory for what was to be computed: whatever is refused then, it is not the sender's fault */
 
-    int n_candidates;
-    wh_candidate candidates[WH_MAX_CANDIDATES];
-    int n_fields;
-    wh_field fields[WH_MAX_FIELDS];
-
-    webhook_slice ts_text, id_text;
+    int n_candidates, n_fields; /* of the arrays at the end */
+    webhook_slice ts_text, id_text; /* id_text holds nothing but a signed id's characters */
     int have_ts, have_id;
     const wh_message *matched; /* what the signature that matched covers */
     const char *keyid_text;
@@ -336,6 +334,7 @@ typedef struct wh_vctx {
     apr_interval_time_t pending_for;
     const char *url; /* variant in force */
 
+    const webhook_secrets *secrets; /* for what is encrypted; NULL: nothing is */
     const wh_json *json;
     wh_form query, form;
     apr_array_header_t *parts;
@@ -343,7 +342,13 @@ typedef struct wh_vctx {
     signed char json_state, query_state, form_state, parts_state, payload_state; /* 0 not tried, 1 there, -1 not to be had */
     const wh_json *claims;
     const wh_json_value *item;
+
+    /* not zeroed by wh_vctx_make() */
+    wh_candidate candidates[WH_MAX_CANDIDATES];
+    wh_field fields[WH_MAX_FIELDS];
 } wh_vctx;
+
+wh_vctx *wh_vctx_make(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p);
 
 typedef enum wh_found { WH_ABSENT = 0, WH_FOUND = 1, WH_TWICE = -1, WH_BROKEN = -2 } wh_found;
 
@@ -387,6 +392,10 @@ int wh_time_parse(const char *text, apr_size_t len, wh_time_unit unit, apr_time_
 int wh_time_within(wh_vctx *c, apr_time_t t);
 const char *wh_time_format(wh_time_unit unit, apr_time_t t, apr_pool_t *p);
 
+/* decrypt.c */
+/** What is encrypted with one of the endpoint's keys: a JSON object, from c->p. @return 1, or 0 when no key gives one */
+int wh_decrypt(wh_vctx *c, webhook_slice text, webhook_slice *out);
+
 /* builders.c: @return WH_FOUND, WH_ABSENT or WH_BROKEN */
 wh_found wh_build(wh_vctx *c, wh_loc_kind kind, webhook_slice *out);
 
@@ -404,6 +413,9 @@ int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen);
 int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);
+int wh_key_valid(const wh_key *key, apr_time_t now);
+/** Whether a value that is not well formed is two header lines, which httpd has made one. */
+int wh_folded(const wh_locator *loc, webhook_slice value);
 /** No key of this name: refuse, or have the key set fetched again first. Always 0. */
 int wh_key_missing(wh_vctx *c, const char *text);
 /** A verdict was made while a key set is on its way: a mismatch may be no mismatch. */

@@ -40,6 +40,7 @@ const wh_option_spec wh_scheme_specs[] = {
     O("digest-algorithm", WH_OPT_ENUM, digest_algorithm, 0, 0, "sha1|sha256|sha384|sha512"),
     O("digest-encoding", WH_OPT_ENUM, digest_encoding, 0, 0, "hex|base64|base64url"),
     O("unpack", WH_OPT_STRING, unpack, 0, 0, NULL),
+    O("decrypt", WH_OPT_ENUM, decrypt, 0, 0, "off|aes-256-cbc"),
     O("payload-field", WH_OPT_STRING, payload_field, 0, 0, NULL),
     O("items", WH_OPT_STRING, items, 0, 0, NULL),
     O("url", WH_OPT_STRING, url, 0, 0, NULL),
@@ -85,7 +86,7 @@ static const struct {
     { "digest-encoding", SIGNED }, { "items", SIGNED | P(WH_TOKEN) }, { "url-ports", SIGNED | P(WH_JWT) },
     { "url-decoded", SIGNED }, { "leeway", P(WH_JWT) },
     { "max-age", P(WH_JWT) }, { "claim", P(WH_JWT) }, { "components", P(WH_HTTPSIG) }, { "tag", P(WH_HTTPSIG) },
-    { "body-digest", P(WH_HTTPSIG) }, { "key-encoding", ~P(WH_NONE) }, { "key-prefix", ~P(WH_NONE) }, { "private-prefix", ~P(WH_NONE) },
+    { "body-digest", P(WH_HTTPSIG) }, { "decrypt", P(WH_HMAC) | P(WH_HASH) }, { "key-encoding", ~P(WH_NONE) }, { "key-prefix", ~P(WH_NONE) }, { "private-prefix", ~P(WH_NONE) },
     { "key-without-prefix", ~P(WH_NONE) }, { "require", ~P(WH_NONE) },
 };
 

@@ -15,7 +15,7 @@ typedef struct wh_scheme_raw {
     const char *header, *prefix, *separator, *field, *label, *algorithm_by, *template, *key_prefix, *private_prefix, *keyid, *tolerance,
                *future, *digest, *unpack, *payload_field, *items, *url, *url_decoded, *tag, *pending_secret, *answer_body, *jwks, *confirm_path;
     int syntax, encoding, key_encoding, key_bare, unit, digest_algorithm, digest_encoding, url_ports, body_digest, status, refusal_body, refusal_status, fetch, confirm,
-        signed_body;
+        signed_body, decrypt;
     apr_interval_time_t leeway, max_age;
     apr_int64_t body_limit;
 } wh_scheme_raw;
@@ -29,6 +29,8 @@ extern const wh_option_spec wh_scheme_specs[];
  */
 const char *wh_scheme_merge(webhook_verifier *v, const apr_array_header_t *options, apr_array_header_t *plain, apr_array_header_t *many,
                             apr_pool_t *pconf, apr_pool_t *ptemp);
+/** Whether the options, all read, go together (scheme_check.c). @return NULL or an error text */
+const char *wh_scheme_check(const webhook_verifier *v, const wh_scheme_raw *r, apr_pool_t *p);
 /** A variable of the row that must be given and is not, from p; NULL: none. */
 const char *wh_scheme_missing(const webhook_verifier *v, apr_pool_t *p);
 

@@ -187,7 +187,7 @@ static int read_value(wh_vctx *c, webhook_slice value, const char *slot)
 typedef struct family {
     wh_vctx *c;
     const wh_locator *loc;
-    int seen, bad, twice;
+    int seen, bad, twice, folded;
     const char *names[WH_MAX_CANDIDATES];
 } family;
 
@@ -211,7 +211,10 @@ static int family_entry(void *baton, const char *name, const char *value)
         return 0;
     }
     f->names[f->seen++] = name;
-    if (!read_value(f->c, s, NULL)) f->bad = 1;
+    if (!read_value(f->c, s, NULL)) {
+        f->bad = 1;
+        f->folded |= wh_folded(f->loc, s);
+    }
     return 1;
 }
 
@@ -244,10 +247,23 @@ static const char *signature_names(wh_vctx *c)
     return names;
 }
 
+/* Whether a value that is not well formed was two. Pairs are, when the first one's name comes again behind a comma and a blank. */
+static int was_folded(wh_vctx *c, const wh_locator *loc, webhook_slice value)
+{
+    const webhook_verifier *v = c->v;
+    const char *eq;
+
+    if (!wh_folded(loc, value) || (v->separator == ',' && (v->lenient & WH_LENIENT_SPACES))) return 0;
+    if (v->syntax != WH_SYN_PAIRS || v->separator != ',') return 1;
+    eq = memchr(value.data, '=', value.len);
+    return eq && strstr(apr_pstrmemdup(c->p, value.data, value.len),
+                        apr_pstrcat(c->p, ", ", apr_pstrmemdup(c->p, value.data, (apr_size_t)(eq + 1 - value.data)), NULL)) != NULL;
+}
+
 int wh_signatures_collect(wh_vctx *c)
 {
     const webhook_verifier *v = c->v;
-    int i, seen = 0, bad = 0;
+    int i, seen = 0, bad = 0, folded = 0;
 
     c->n_candidates = c->n_fields = 0;
     for (i = 0; i < v->signatures->nelts; i++) {
@@ -261,6 +277,7 @@ int wh_signatures_collect(wh_vctx *c)
         f.loc = loc;
         if (loc->kind == WH_LOC_FAMILY) {
             if (c->req->headers) apr_table_do(family_entry, &f, c->req->headers, NULL);
+            folded |= f.folded;
             if (f.twice) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s# is there more than once for one number", loc->name);
             seen += f.seen;
             bad |= f.bad;
@@ -276,9 +293,13 @@ int wh_signatures_collect(wh_vctx *c)
         if (found == WH_ABSENT) continue;
         if (found == WH_TWICE) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", loc->text);
         seen++;
-        if (found == WH_BROKEN || !read_value(c, value, loc->slot)) bad = 1;
+        if (found == WH_BROKEN || !read_value(c, value, loc->slot)) {
+            bad = 1;
+            folded |= was_folded(c, loc, value);
+        }
     }
     if (!seen) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", signature_names(c));
+    if (bad && folded) return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", signature_names(c));
     if (bad || c->n_candidates == 0) {
         return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s is not written as this scheme writes it", signature_names(c));
     }

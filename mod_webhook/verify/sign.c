@@ -67,7 +67,12 @@ static const char *sign_token(const webhook_verifier *v, const wh_key *key, apr_
 {
     const wh_locator *loc = first_locator(v->signatures);
     const char *secret = apr_pstrmemdup(p, (const char *)key->raw, key->raw_len);
+    int i;
 
+    for (i = v->signatures->nelts; i-- > 0;) { /* the first of its places that is a header */
+        const wh_locator *l = &APR_ARRAY_IDX(v->signatures, i, wh_locator);
+        if (l->kind == WH_LOC_HEADER || l->kind == WH_LOC_BEARER || l->kind == WH_LOC_BASIC) loc = l;
+    }
     switch (loc->kind) {
     case WH_LOC_HEADER:
         apr_table_set(headers, loc->name, apr_pstrcat(p, v->prefix ? v->prefix : "", secret, NULL));
@@ -226,13 +231,8 @@ const char *wh_sign(const webhook_verifier *v, const webhook_secret *secret, con
 
     if (v->primitive == WH_NONE) return NULL;
     if (!set || set->count == 0) return "signing needs a secret";
-    memset(&verdict, 0, sizeof(verdict));
     copy.headers = seen;
-    c = apr_pcalloc(p, sizeof(*c));
-    c->v = v;
-    c->req = &copy;
-    c->verdict = &verdict;
-    c->p = p;
+    c = wh_vctx_make(v, &copy, &verdict, p);
     for (i = 0; i < v->required->nelts; i++) {
         const wh_required_header *h = &APR_ARRAY_IDX(v->required, i, wh_required_header);
         put(headers, seen, h->name, h->value);

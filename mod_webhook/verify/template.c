@@ -10,6 +10,7 @@
  */
 #include "verify/scheme.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 
 /* Read a literal up to the next placeholder, resolving escapes. @return the rest of the text */
@@ -174,7 +175,8 @@ static const wh_part *resolve(wh_vctx *c, const wh_template *t, wh_message *m, w
         if (*why == WH_ABSENT && part->optional) continue;
         if (*why == WH_FOUND && part->optional && !value.len) continue; /* nothing there is nothing to put words around */
         if (*why != WH_FOUND) return part;
-        if (needs_stop(&part->loc) && ((part->stop && memchr(value.data, part->stop, value.len)) || has_control(value))) {
+        if (needs_stop(&part->loc) && ((part->stop && memchr(value.data, part->stop, value.len))
+                                       || (part->loc.kind != WH_LOC_ID && has_control(value)))) { /* an id is of other characters */
             *why = WH_BROKEN;
             return part;
         }
@@ -244,15 +246,37 @@ webhook_slice wh_message_join(const wh_message *m, const wh_key *key, apr_pool_t
     return all;
 }
 
-int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE])
+/* Into a digest, the short pieces together: a call of the library costs more than they do. */
+static int digest_pieces(EVP_MD_CTX *ctx, const wh_message *m, const wh_key *key)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    int i, ok = ctx && v->md[d] && EVP_DigestInit_ex2(ctx, v->md[d], NULL) == 1;
+    unsigned char together[256];
+    apr_size_t n = 0;
+    int i, ok = 1, secret = 0;
 
     for (i = 0; ok && i < m->count; i++) {
         webhook_slice s = piece_bytes(&m->pieces[i], key);
-        ok = EVP_DigestUpdate(ctx, s.data, s.len) == 1;
+        secret |= m->pieces[i].kind == WH_PIECE_SECRET;
+        if (n && s.len > sizeof(together) - n) {
+            ok = EVP_DigestUpdate(ctx, together, n) == 1;
+            n = 0;
+        }
+        if (s.len > sizeof(together) || (n == 0 && i + 1 == m->count)) {
+            ok = ok && EVP_DigestUpdate(ctx, s.data, s.len) == 1;
+        } else if (s.len) {
+            memcpy(together + n, s.data, s.len);
+            n += s.len;
+        }
     }
+    if (ok && n) ok = EVP_DigestUpdate(ctx, together, n) == 1;
+    if (secret) OPENSSL_cleanse(together, sizeof(together));
+    return ok;
+}
+
+int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE])
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok = ctx && v->md[d] && EVP_DigestInit_ex2(ctx, v->md[d], NULL) == 1 && digest_pieces(ctx, m, key);
+
     if (ok) ok = EVP_DigestFinal_ex(ctx, out, NULL) == 1;
     EVP_MD_CTX_free(ctx);
     return ok;
@@ -261,12 +285,8 @@ int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m,
 int wh_mac_one(const wh_key *key, wh_digest d, const wh_message *m, unsigned char out[EVP_MAX_MD_SIZE])
 {
     EVP_MD_CTX *ctx = key->inner[d] ? EVP_MD_CTX_new() : NULL;
-    int i, ok = ctx && EVP_MD_CTX_copy_ex(ctx, key->inner[d]) == 1;
+    int ok = ctx && EVP_MD_CTX_copy_ex(ctx, key->inner[d]) == 1 && digest_pieces(ctx, m, key);
 
-    for (i = 0; ok && i < m->count; i++) {
-        webhook_slice s = piece_bytes(&m->pieces[i], key);
-        ok = EVP_DigestUpdate(ctx, s.data, s.len) == 1;
-    }
     ok = ok && EVP_DigestFinal_ex(ctx, out, NULL) == 1 && EVP_MD_CTX_copy_ex(ctx, key->outer[d]) == 1
          && EVP_DigestUpdate(ctx, out, wh_digest_size(d)) == 1 && EVP_DigestFinal_ex(ctx, out, NULL) == 1;
     EVP_MD_CTX_free(ctx);

@@ -74,6 +74,9 @@ int wh_timestamp_check(wh_vctx *c)
                        "%s is there more than once", which->text);
     }
     if (found == WH_BROKEN || !wh_time_parse(text.data, text.len, c->v->unit, &t)) {
+        if (found == WH_FOUND && wh_folded(which, text)) {
+            return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", which->text);
+        }
         return wh_deny(c, WH_REFUSAL_TIMESTAMP_MALFORMED, "%s is not a timestamp of this scheme", which->text);
     }
     if (!wh_time_within(c, t)) return 0;

@@ -176,11 +176,17 @@ static int is_key_name(const wh_json_value *object, const char *name, const char
     return strcmp(name, "key") == 0 || (strcmp(name, "id") == 0 && !strchr(text, ':'));
 }
 
+/* Options that are seconds where a record gives a number */
+static int is_duration(const char *name)
+{
+    return strcmp(name, "tolerance") == 0 || strcmp(name, "future") == 0 || strcmp(name, "leeway") == 0 || strcmp(name, "max-age") == 0;
+}
+
 /* The id and user members belong to the secret beside them. */
 static const char *gather_object(gathering *g, const wh_json_value *key)
 {
     const wh_json_value *private_key = wh_json_get(key, "private_key");
-    const char *id = private_key ? text_of(wh_json_get(key, "public_key"), g->p) : NULL, *user = NULL, *name, *err;
+    const char *id = private_key ? text_of(wh_json_get(key, "public_key"), g->p) : NULL, *user = NULL, *other = NULL, *name, *err;
     apr_size_t i;
     member_role role;
     int before = g->secrets->nelts, known;
@@ -239,8 +245,10 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
                 }
                 text = wh_json_size(v) ? list.data : "none";
             }
+            if (text && wh_json_typeof(v) == WH_JSON_NUMBER && is_duration(copy)) text = apr_pstrcat(g->p, text, "s", NULL);
             if (text && takes_option(g, copy)) add_option(g, copy, text);
             else if (text && (option = secret_by_name(name)) != NULL) add_secret(g, *option ? option : id, text, strlen(text));
+            else if (text && wh_json_typeof(v) == WH_JSON_STRING) other = text;
             continue;
         }
         if (role == ROLE_MAP || (role == ROLE_SECRET && !text)) {
@@ -272,7 +280,8 @@ static const char *gather_object(gathering *g, const wh_json_value *key)
             add_secret(g, id, (const char *)room, len);
         }
     }
-    /* {"api_key": ...} alone: what names the key elsewhere is the secret itself */
+    /* {"api_key": ...} alone: what names the key elsewhere is the secret itself; as is what has a name of its own */
+    if (g->secrets->nelts == before && !id && wh_json_size(key) == 1) id = other;
     if (g->secrets->nelts == before && id) add_secret(g, NULL, id, strlen(id));
     return NULL;
 }
@@ -305,11 +314,18 @@ static apr_table_t *read_headers(const wh_json_value *headers, apr_pool_t *p)
     apr_table_t *table = apr_table_make(p, 10);
     apr_size_t i, k;
 
+    for (i = 0; wh_json_typeof(headers) == WH_JSON_ARRAY && i < wh_json_size(headers); i++) { /* [name, value], in order */
+        const char *name = text_of(wh_json_at(wh_json_at(headers, i), 0), p), *text = text_of(wh_json_at(wh_json_at(headers, i), 1), p);
+        if (name && text) apr_table_addn(table, name, text);
+    }
     for (i = 0; wh_json_typeof(headers) == WH_JSON_OBJECT && i < wh_json_size(headers); i++) {
         const wh_json_value *v = &headers->u.members[i].value;
         const char *name = name_of(headers, i, p);
         if (wh_json_typeof(v) == WH_JSON_ARRAY) {
-            for (k = 0; k < wh_json_size(v); k++) apr_table_addn(table, name, text_of(wh_json_at(v, k), p));
+            for (k = 0; k < wh_json_size(v); k++) {
+                const char *text = text_of(wh_json_at(v, k), p);
+                if (text) apr_table_addn(table, name, text);
+            }
         } else {
             const char *text = text_of(v, p);
             if (text) apr_table_addn(table, name, text);
@@ -333,14 +349,15 @@ static const char *read_body(webhook_slice *out, const wh_json_value *v, apr_poo
 const char *wh_vector_prepare(wh_vector *out, const wh_json_value *record, apr_pool_t *p)
 {
     gathering g;
-    const char *name = text_of(wh_json_get(record, "provider"), p), *url = text_of(wh_json_get(record, "url"), p), *now, *err, *host;
-    int i;
+    const char *name = text_of(wh_json_get(record, "provider"), p), *url = text_of(wh_json_get(record, "url"), p), *now, *err, *host, *unusable = NULL;
+    int i, usable = 0;
 
     memset(out, 0, sizeof(*out));
     out->record = record;
     out->id = text_of(wh_json_get(record, "id"), p);
     if (!out->id) return "a record has no id";
-    if (!name || !url) return "provider or url is missing";
+    if (!name) return "provider is missing";
+    if (!url) url = "https://localhost/";
     if ((out->provider = wh_verifier_builtin(name)) == NULL) {
         const char *meant = wh_verifier_near(name, p);
         return apr_psprintf(p, "there is no scheme \"%s\"%s%s%s", name, meant ? " (near: " : "", meant ? meant : "", meant ? ")" : "");
@@ -353,9 +370,11 @@ const char *wh_vector_prepare(wh_vector *out, const wh_json_value *record, apr_p
     if ((err = out->provider->configure(&out->verifier, out->provider, g.options, p, p)) != NULL) return err;
     for (i = 0; i < g.secrets->nelts; i++) {
         webhook_secret *secret = APR_ARRAY_IDX(g.secrets, i, webhook_secret *);
-        if ((err = out->provider->prepare(out->verifier, secret, p)) != NULL) return apr_psprintf(p, "secret %s %s", secret->id, err);
+        if ((err = out->provider->prepare(out->verifier, secret, p)) == NULL) APR_ARRAY_IDX(g.secrets, usable++, webhook_secret *) = secret;
+        else unusable = apr_psprintf(p, "secret %s %s", secret->id, err);
     }
-    out->secrets.count = g.secrets->nelts;
+    if (unusable && !usable) return unusable; /* beside a good one it is another sender's */
+    out->secrets.count = usable;
     out->secrets.list = (const webhook_secret *const *)g.secrets->elts;
 
     out->request.method = text_of(wh_json_get(record, "method"), p);

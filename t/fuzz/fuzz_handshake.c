@@ -10,7 +10,7 @@ static fuzz_scheme schemes[] = {
     { .name = "braintree", .key = "fuzz secret", .key_id = "pk" }, { .name = "x-twitter", .key = "fuzz secret" }, { .name = "monday", .key = "fuzz secret" },
     { .name = "azure-event-grid", .key = "fuzz secret" }, { .name = "cloudevents", .key = "fuzz secret" }, { .name = "msgraph", .key = "fuzz secret" },
     { .name = "woocommerce", .key = "fuzz secret" }, { .name = "dropbox", .key = "fuzz secret" }, { .name = "asana", .key = "fuzz secret" },
-    { .name = "notion", .key = "fuzz secret" }, { .name = "okta", .key = "fuzz secret" },
+    { .name = "notion", .key = "fuzz secret" }, { .name = "okta", .key = "fuzz secret" }, { .name = "lark", .key = "fuzz secret" },
 };
 
 static int clean(void *baton, const char *name, const char *value)

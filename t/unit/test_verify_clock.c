@@ -257,6 +257,27 @@ static void test_moment(void)
     sign(&f, NULL, NULL);
     ok(moment_of(&f, "accepted").len == 0 && f.verdict.sender_id, "none where there is an id");
 
+    /* an id that anyone could change is no reason to take a copy for another event */
+    configure(&f, p, "sanity", "");
+    add_key(&f, "1", "0123456789", 10);
+    sign(&f, "first", NULL);
+    first = moment_of(&f, "accepted");
+    is_str(f.verdict.sender_id, "first", "sanity: an id");
+    ok(first.len == 32 && !f.verdict.sender_id_signed, "which is not signed: there is a moment");
+    apr_table_set(headers_of(&f), "idempotency-key", "second");
+    ok(same(first, moment_of(&f, "accepted")), "the same under another id");
+    is_str(f.verdict.sender_id, "second", "which the verdict names");
+
+    /* nor is one that may be beside what is signed: Zendesk's body is the operator's, its id may be a ticket's */
+    configure(&f, p, "zendesk", "");
+    add_key(&f, "1", "0123456789", 10);
+    sign(&f, NULL, NULL);
+    first = moment_of(&f, "accepted");
+    ok(first.len == 32 && f.verdict.sender_id && !f.verdict.sender_id_signed, "zendesk: an id that may be unsigned: there is a moment");
+    f.req.now += apr_time_from_sec(1);
+    sign(&f, NULL, NULL);
+    ok(!same(first, moment_of(&f, "accepted")), "the same id a second later is another event");
+
     configure(&f, p, "clickup", "");
     add_key(&f, "1", "0123456789", 10);
     sign(&f, NULL, NULL);

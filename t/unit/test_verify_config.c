@@ -88,7 +88,37 @@ static void test_options(void)
     wrong("hmac", "header=X-Sig\nrequire=X-Version: ", "Header:value");
     wrong("hmac", "header=X-Sig\ndigest-encoding=base64", "digest=");
     wrong("hmac", "header=X-Sig\nurl=hooks.example.com", "expected http");
-    wrong("hmac", "header=X-Sig\nunpack=json:x", "form:NAME");
+    wrong("hmac", "header=X-Sig\nunpack=header:x", "form:NAME");
+    /* options that would mean nothing */
+    wrong("hmac", "header=X-Sig\nlenient=padded", "needs encoding=base64url");
+    wrong("hmac", "header=X-Sig\nencoding=base64\nlenient=upper-hex", "needs encoding=hex");
+    wrong("hmac", "header=X-Sig\nlenient=unpadded", "need encoding=base64");
+    wrong("hmac", "header=X-Sig\nlenient=spaces", "needs separator=");
+    wrong("hmac", "header=X-Sig\nlenient=bare", "needs prefix=");
+    wrong("hmac", "header=X-Sig\nlenient=scheme-case", "needs prefix=");
+    wrong("hmac", "header=X-Sig\nprefix=v=\nlenient=none,bare", "goes alone");
+    wrong("token", "header=X-Sig\nprefix=v=\nlenient=bare", "none or scheme-case");
+    wrong("jwt", "header=X-Sig\nlenient=spaces", "of a jwt");
+    wrong("hmac", "header=X-Sig\ntimestamp-unit=ms", "needs timestamp=");
+    wrong("hmac", "header=X-Sig\nurl-ports=on", "need {url}");
+    wrong("jwt", "header=X-Sig\nclaim=aud=me\nurl-ports=on", "need {url}");
+    wrong("hmac", "header=X-Sig\nkey-without-prefix=text", "needs key-prefix=");
+    wrong("hmac", "header=X-Sig\nprivate-prefix=whsk_", "public keys");
+    wrong("hmac", "header=X-Sig\npending-secret=/tmp/x", "store:");
+    wrong("hmac", "header=X-Sig\nsyntax=keyed\nseparator=comma\nprefix=v=", "needs syntax=plain");
+    /* places that no request of the scheme has */
+    wrong("hmac", "header=X-Sig\ntemplate={field:t}.{body}", "needs syntax=pairs");
+    wrong("hmac", "header=X-Sig\ntemplate={item:a}", "needs items=");
+    wrong("hmac", "header=X-Sig\nitems=list", "needs signature=item:");
+    wrong("token", "header=X-Sig\nitems=list", "needs signature=item:");
+    wrong("hmac", "header=X-Sig\nkeyid=kid", "needs a token");
+    wrong("hmac", "header=X-Sig\ndemand=claim:a=b", "needs a token");
+    wrong("hmac", "header=X-Sig\ntemplate={var:word}.{body}", "needs var.word=");
+    wrong("jwt", "header=X-Sig\nclaim=aud={var:word}", "needs var.word=");
+    wrong("hmac", "header=X-Sig\ntemplate=words", "the same for all");
+    wrong("hash", "header=X-Sig\ntemplate={secret}", "the same for all");
+    wrong("hmac", "header=X-Sig\ndecrypt=aes-256-cbc", "needs unpack=");
+    wrong("hash", "header=X-Sig\ntemplate={lower:secret}", "without lower:");
     wrong("hmac", "header=X-Sig\nstatus=500", "status");
     wrong("hmac", "header=X-Sig\nbody-limit=0", "body-limit");
     wrong("hmac", "header=X-Sig\nclaim=iss=x", "does not go with it");

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/encoding.h"
 #include "verify_fixture.h"
 
 static apr_pool_t *p;
@@ -199,6 +200,76 @@ static void test_delivered_secret(void)
     rmdir(dir);
 }
 
+/* {"encrypt": base64 of vector and AES-256-CBC}, the key being the secret's SHA-256 */
+static const char *encrypted(const char *text, const char *secret)
+{
+    unsigned char key[32], *out = apr_palloc(p, 16 + strlen(text) + 32);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int n, last;
+
+    EVP_Digest(secret, strlen(secret), key, NULL, EVP_sha256(), NULL);
+    memcpy(out, "0123456789abcdef", 16);
+    EVP_EncryptInit_ex2(ctx, EVP_aes_256_cbc(), key, out, NULL);
+    EVP_EncryptUpdate(ctx, out + 16, &n, (const unsigned char *)text, (int)strlen(text));
+    EVP_EncryptFinal_ex(ctx, out + 16 + n, &last);
+    EVP_CIPHER_CTX_free(ctx);
+    return wh_encode(WH_ENC_BASE64, out, (apr_size_t)(16 + n + last), p);
+}
+
+static void test_encrypted(void)
+{
+    static const char challenge[] = "{\"challenge\":\"c1\",\"token\":\"t\",\"type\":\"url_verification\"}";
+    static const char event[] = "{\"schema\":\"2.0\",\"header\":{\"event_id\":\"ev1\",\"event_type\":\"im.message.receive_v1\",\"token\":\"t\"}}";
+    const char *text;
+    char *broken;
+    fixture f;
+    apr_size_t i;
+    int answered = 0;
+
+    start(&f, "lark", "verification-token=t", "an encrypt key");
+    body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", encrypted(challenge, "an encrypt key")));
+    reply_is(&f, 200, "{\"challenge\":\"c1\"}", "lark: an encrypted challenge");
+    body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", encrypted(challenge, "another key")));
+    is_str(outcome(&f), "signature-missing", "lark: encrypted with another key");
+    body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", encrypted("{\"challenge\":\"c1\",\"token\":\"u\",\"type\":\"url_verification\"}", "an encrypt key")));
+    is_str(outcome(&f), "signature-missing", "lark: with another token");
+    body(&f, challenge);
+    reply_is(&f, 200, "{\"challenge\":\"c1\"}", "lark: a plain one");
+    body(&f, "{\"challenge\":\"c1\",\"type\":\"url_verification\"}");
+    is_str(outcome(&f), "signature-missing", "lark: a plain one without the token");
+    body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", encrypted(event, "an encrypt key")));
+    is_str(outcome(&f), "signature-missing", "lark: an event must be signed, whoever encrypted it");
+    apr_table_set(headers_of(&f), "X-Lark-Request-Nonce", "n");
+    sign(&f, NULL, NULL);
+    is_str(outcome(&f), "accepted", "lark: signed");
+    is_str(f.verdict.sender_id, "ev1", "lark: the id inside");
+    ok(f.verdict.sender_id_signed, "lark: which is signed");
+    is_str(f.verdict.event, "im.message.receive_v1", "lark: the event inside");
+
+    /* the second of two keys, as while one takes the other's place */
+    start(&f, "lark", "", "an older key");
+    add_key(&f, "new", "an encrypt key", 14);
+    body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", encrypted(challenge, "an encrypt key")));
+    reply_is(&f, 200, "{\"challenge\":\"c1\"}", "lark: any key of the endpoint, and no token where none is named");
+
+    /* whatever is not base64 of whole blocks that end in a padding and hold an object is nothing */
+    text = encrypted(challenge, "an encrypt key");
+    for (i = 0; i < strlen(text); i += 3) {
+        broken = apr_pstrdup(p, text);
+        broken[i] = broken[i] == 'A' ? 'B' : 'A';
+        body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", broken));
+        answered += strcmp(outcome(&f), "handshake") == 0 && strstr(f.reply.body.data, "c1") == NULL;
+        broken = apr_pstrmemdup(p, text, i);
+        body(&f, apr_psprintf(p, "{\"encrypt\":\"%s\"}", broken));
+        answered += strcmp(outcome(&f), "signature-missing") != 0;
+    }
+    is_int(answered, 0, "lark: nothing else is answered");
+    body(&f, "{\"encrypt\":1}");
+    is_str(outcome(&f), "signature-missing", "lark: a number is nothing encrypted");
+    body(&f, "{\"encrypt\":\"MDEyMzQ1Njc4OWFiY2RlZg==\"}");
+    is_str(outcome(&f), "signature-missing", "lark: a vector alone is nothing");
+}
+
 int main(void)
 {
     apr_initialize();
@@ -207,6 +278,7 @@ int main(void)
     test_unverified();
     test_oracle();
     test_delivered_secret();
+    test_encrypted();
     apr_pool_destroy(p);
     return tap_done();
 }

@@ -42,6 +42,22 @@ static void check(fixture *f, const char *value, const char *want, const char *w
     is_str(outcome(f), want, "%s", what);
 }
 
+/* A JWK that says since when it is out of use */
+static void test_expired_key(void)
+{
+    static const char *const keys[] = { "{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"expired_at\":null}", "{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"expired_at\":1796000001}",
+                                        "{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"expired_at\":1796000000}" };
+    static const char *const wanted[] = { "accepted", "accepted", "secret-unavailable" };
+    fixture f;
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        configure(&f, p, "jwt", "header=X-Token\nclaim=exp");
+        is_str(add_key(&f, "1", keys[i], strlen(keys[i])), NULL, "a key is taken");
+        check(&f, token("{\"exp\":1796000300}"), wanted[i], keys[i]);
+    }
+}
+
 static void test_tokens(void)
 {
     const char *good = token("{\"iss\":\"me\",\"exp\":1796000300}"), *dot = strrchr(good, '.');
@@ -165,6 +181,7 @@ int main(void)
     apr_initialize();
     apr_pool_create(&p, NULL);
     test_tokens();
+    test_expired_key();
     test_httpsig();
     apr_pool_destroy(p);
     return tap_done();

@@ -195,6 +195,9 @@ rec("mercadopago", "valid-ms", "the secret", mp(u, "req-1", 1000), BODY, "accept
 rec("mercadopago", "valid-no-request-id", "the secret", mp(u, None, 1), BODY, "accept", url=u)
 rec("mercadopago", "valid-no-data-id", "the secret", mp(URL % "mercadopago", "req-1", 1), BODY, "accept")
 rec("mercadopago", "valid-empty-data-id", "the secret", mp(URL % "mercadopago", "req-1", 1), BODY, "accept", url=URL % "mercadopago" + "?data.id=")
+x = URL % "mercadopago" + "?data.id=ORD01jq4s7&type=order"  # its SDK signs the id in lower case
+rec("mercadopago", "valid-letters", "the secret", mp(x.lower(), "req-1", 1000), BODY, "accept", url=x)
+rec("mercadopago", "letters-as-they-are", "the secret", mp(x, "req-1", 1000), BODY, "reject", url=x)
 rec("mercadopago", "id-altered", "the secret", mp(u, "req-1", 1), BODY, "reject", url=u.replace("123", "124"))
 rec("mercadopago", "request-id-moved-into-id", "the secret", {k: v for k, v in mp(u, "req-1", 1).items() if k != "x-request-id"}, BODY,
     "reject", url=URL % "mercadopago" + "?data.id=" + urllib.parse.quote("123;request-id:req-1"))

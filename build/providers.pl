@@ -53,11 +53,10 @@ Read the rows so:
 * *Stricter*: what makes up for it where the body is not covered. [Access](access.md) has the lines.
 * *Time*: how old, and how far ahead, a signed request may be. Without a signed time an old request stays good for ever; then the id
   stops repeats, for as long as `WebhookDuplicates` remembers.
-* *Repeats*: what a delivery is known by. A signed id alone is enough. Without one the signature's time and body are what a repeat is known
-  by, where both are signed; the sender's own second attempt is signed anew, and so a new delivery (with the same `sender_id`, where it gives
-  one), and two events with the same bytes in the same unit of time are taken for one. Where no time is signed an unsigned id counts
-  together with the body, and whoever has seen a request can repeat it under another id. Where there is neither, every request is a new
-  delivery.
+* *Repeats*: what a delivery is known by. A signed id alone is enough. Without one the signed time and the body are what a repeat is known by,
+  where both are signed, and two events with the same bytes in the same unit of time are taken for one; an unsigned id counts beside them, so
+  that the sender's own second attempt, signed anew, is known as well. Where no time is signed an unsigned id counts together with the
+  body, and whoever has seen a request can repeat it under another id. Where there is neither, every request is a new delivery.
 * *Answer*: the status for an accepted delivery; `WebhookAnswer` changes it.
 * *Known from*: how sure this is. Menus at the senders move; where a secret is found is not always confirmed.
 
@@ -183,7 +182,7 @@ sub repeats {
     my $id = option($s, 'id');
     return 'No id: the signed time and the body' if !defined $id && $s->{moment};
     return 'No id, and no signed time with the body: a repeated request is a new delivery' . (has_time($s) ? ' while its time is good' : '') if !defined $id;
-    return ucfirst(place($id)) . ', not signed: the signed time and the body count' if $s->{moment} && !$s->{id_signed};
+    return ucfirst(place($id)) . ', not signed; and the signed time with the body' if $s->{moment} && !$s->{id_signed};
     return ucfirst(place($id)) . ($s->{id_signed} ? ', signed' : ', not signed: counts together with the body')
         . ($s->{moment} && $id !~ /^header/ ? '; without one the signed time and the body' : '');
 }

@@ -230,6 +230,9 @@ typedef struct webhook_accept {
     const char *kept_as;              /**< "unrouted" or "dropped" when handler_count is 0 */
     const char *why;                  /**< what made it so, for people: the rule that dropped it; NULL */
     const unsigned char *dedupe_key;  /**< 32 bytes (SHA-256 of the idempotency key), NULL: no deduplication */
+    const unsigned char *dedupe_claim; /**< 32 bytes of a second key, of an id that the sender gives but does not sign; NULL: none. A delivery known
+                                           by it is a copy too, and its dedupe_key is remembered with it. One that is known by its dedupe_key
+                                           leaves no claim: whoever repeats a request could occupy the id of one that is still to come */
     apr_interval_time_t dedupe_window;
     /* answers */
     webhook_accept_outcome outcome;

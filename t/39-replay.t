@@ -109,7 +109,11 @@ sub rows { $srv->ctl_json('stats')->{store}{deliveries} }
     is $first->status, 202, 'an unsigned id, a signed time: accepted';
     is id($sanity->('key-1', $T * 1000, $body)), id($first), 'a copy';
     is id($sanity->('key-2', $T * 1000, $body)), id($first), 'a copy that calls itself another event';
-    isnt id($sanity->('key-1', $T * 1000 + 1, $body)), id($first), 'signed anew: another delivery';
+    my $second = $sanity->('key-2', $T * 1000, '{"c":1}');
+    isnt id($second), id($first), 'which does not take the name from the one that has it';
+    is id($sanity->('key-1', $T * 1000 + 1, $body)), id($first), 'signed anew: the same delivery';
+    is id($sanity->('key-3', $T * 1000 + 1, $body)), id($first), 'a copy of that, too, that calls itself another event';
+    isnt id($sanity->('key-3', $T * 1000 + 2, $body)), id($first), 'signed anew under another id: another delivery';
 }
 
 # ---- 500 copies at once ----

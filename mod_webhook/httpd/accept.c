@@ -129,29 +129,43 @@ static void add_field(wh_buf *b, const void *data, apr_size_t len)
     wh_buf_add(b, data, len);
 }
 
-static const unsigned char *dedupe_key(const wh_req *wq, const unsigned char digest[32])
+static const unsigned char *key_of(const wh_req *wq, const char *id, webhook_slice more)
 {
-    const webhook_verdict *v = &wq->verdict;
-    /* An id that is not signed can be changed by whoever copies a request; what is signed cannot. */
-    int has_id = v->sender_id && *v->sender_id && (v->sender_id_signed || !v->moment.len);
-    unsigned char *key;
+    unsigned char *key = apr_palloc(wq->r->pool, 32);
     wh_buf b;
 
-    if (wq->conf->duplicates == WH_DUPLICATES_OFF || wq->unenforced || (!has_id && !v->moment.len)) {
-        return NULL;
-    }
     wh_buf_init(&b, wq->r->pool, 256);
     add_field(&b, wq->auth->name, strlen(wq->auth->name));
-    add_field(&b, has_id ? v->sender_id : "", has_id ? strlen(v->sender_id) : 0);
-    if (!has_id) {
-        add_field(&b, v->moment.data, v->moment.len);
+    add_field(&b, id, strlen(id));
+    if (more.data) {
+        add_field(&b, more.data, more.len);
     }
-    else if (!v->sender_id_signed) {
-        add_field(&b, digest, 32);
-    }
-    key = apr_palloc(wq->r->pool, 32);
     wh_sha256(key, b.data, b.len);
     return key;
+}
+
+/*
+ * An id that is not signed can be changed by whoever copies a request; what is signed with its time cannot. So where there is a moment it is the
+ * key, and such an id is a claim beside it, for retries that the sender signs anew. Where there is none, id and body are.
+ */
+static void dedupe_keys(const wh_req *wq, const unsigned char digest[32], webhook_accept *item)
+{
+    static const webhook_slice none = { NULL, 0 }, claimed = { "claimed", 7 };
+    const webhook_verdict *v = &wq->verdict;
+    webhook_slice body = { (const char *)digest, 32 };
+    int has_id = v->sender_id && *v->sender_id;
+
+    if (wq->conf->duplicates == WH_DUPLICATES_OFF || wq->unenforced || (!has_id && !v->moment.len)) {
+        return;
+    }
+    if (has_id && v->sender_id_signed) {
+        item->dedupe_key = key_of(wq, v->sender_id, none);
+        return;
+    }
+    item->dedupe_key = v->moment.len ? key_of(wq, "", v->moment) : key_of(wq, v->sender_id, body);
+    if (v->moment.len && has_id) {
+        item->dedupe_claim = key_of(wq, v->sender_id, claimed);
+    }
 }
 
 /* ---- the answer ---- */
@@ -294,7 +308,9 @@ int wh_accept(wh_req *wq, request_rec *r)
     if (group || g->log.fd >= 0) {
         wh_sha256(digest, wq->body.data.data, wq->body.data.len);
         fill_delivery(&d, wq, digest);
-        item.dedupe_key = group ? dedupe_key(wq, digest) : NULL;
+        if (group) {
+            dedupe_keys(wq, digest, &item);
+        }
     }
     item.delivery = &d;
     item.handler_count = to.handlers->nelts;

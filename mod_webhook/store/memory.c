@@ -259,15 +259,49 @@ static void insert_sorted(mem_state *m, mem_delivery *d)
     APR_ARRAY_IDX(m->deliveries, i, mem_delivery *) = d;
 }
 
+static mem_key *key_known(mem_state *m, const unsigned char *key, apr_time_t now)
+{
+    mem_key *found = key ? key_find(m, key) : NULL;
+
+    return found && found->expires > now ? found : NULL;
+}
+
+static void remember(mem_state *m, const unsigned char *name, const char *id, apr_time_t expires)
+{
+    mem_key *key = key_find(m, name);
+
+    if (!key)
+        key = apr_array_push(m->keys);
+    memcpy(key->key, name, sizeof key->key);
+    memmove(key->id, id, sizeof key->id);
+    key->expires = expires;
+}
+
+/* Whether its key, or else the id it claims, is remembered. */
+static int is_known(mem_state *m, webhook_accept *item, apr_time_t now)
+{
+    const mem_key *key = key_known(m, item->dedupe_key, now);
+    char first[sizeof key->id];
+
+    if (key || !item->dedupe_claim)
+        return key && accept_known(m, item, key, now);
+    key = key_known(m, item->dedupe_claim, now);
+    if (!key || !accept_known(m, item, key, now))
+        return 0;
+    memcpy(first, key->id, sizeof first);
+    if (item->dedupe_key)
+        remember(m, item->dedupe_key, first, now + item->dedupe_window); /* may move the keys */
+    return 1;
+}
+
 static void accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
 {
     mem_state *m = s->m;
-    mem_key *key = item->dedupe_key ? key_find(m, item->dedupe_key) : NULL;
     mem_delivery *d;
     apr_pool_t *p;
     int i;
 
-    if (key && key->expires > now && accept_known(m, item, key, now))
+    if (is_known(m, item, now))
         return;
     item->outcome = WEBHOOK_ACCEPT_FAILED;
     if (m->deliveries->nelts >= s->conf->rows) {
@@ -297,13 +331,10 @@ static void accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
     }
     finish_if_closed(d, now);
     insert_sorted(m, d);
-    if (item->dedupe_key) {
-        if (!key)
-            key = apr_array_push(m->keys);
-        memcpy(key->key, item->dedupe_key, sizeof key->key);
-        memcpy(key->id, item->delivery->id, sizeof key->id);
-        key->expires = now + item->dedupe_window;
-    }
+    if (item->dedupe_key)
+        remember(m, item->dedupe_key, item->delivery->id, now + item->dedupe_window);
+    if (item->dedupe_claim)
+        remember(m, item->dedupe_claim, item->delivery->id, now + item->dedupe_window);
     apr_cpystrn(item->first_id, item->delivery->id, sizeof item->first_id);
     item->outcome = WEBHOOK_ACCEPT_STORED;
 }

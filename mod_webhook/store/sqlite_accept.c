@@ -231,6 +231,33 @@ static int add_rows(webhook_store *s, webhook_accept *item, const unsigned char 
     return rc;
 }
 
+/* Whether its key, or else the id it claims, is remembered. @param first answer, with *hit */
+static int is_known(webhook_store *s, const webhook_accept *item, apr_time_t now, unsigned char first[16], int *hit)
+{
+    int rc = SQLITE_OK;
+
+    *hit = 0;
+    if (item->dedupe_key)
+        rc = wh_sq_key_find(s, item->dedupe_key, now, first, hit);
+    if (rc != SQLITE_OK || *hit || !item->dedupe_claim)
+        return rc;
+    rc = wh_sq_key_find(s, item->dedupe_claim, now, first, hit);
+    if (rc == SQLITE_OK && *hit && item->dedupe_key)
+        rc = wh_sq_key_add(s, item->dedupe_key, first, now + item->dedupe_window);
+    return rc;
+}
+
+static int remember(webhook_store *s, const webhook_accept *item, const unsigned char id[16], apr_time_t now)
+{
+    int rc = SQLITE_OK;
+
+    if (item->dedupe_key)
+        rc = wh_sq_key_add(s, item->dedupe_key, id, now + item->dedupe_window);
+    if (rc == SQLITE_OK && item->dedupe_claim)
+        rc = wh_sq_key_add(s, item->dedupe_claim, id, now + item->dedupe_window);
+    return rc;
+}
+
 static int accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
 {
     const webhook_delivery *d = item->delivery;
@@ -243,13 +270,11 @@ static int accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
 
     for (i = 0; item->shapes && i < item->handler_count; i++)
         bytes += (apr_int64_t)item->shapes[i].len;
-    if (item->dedupe_key) {
-        rc = wh_sq_key_find(s, item->dedupe_key, now, first, &hit);
-        if (rc == SQLITE_OK && hit)
-            rc = accept_known(s, item, first, now, &fresh);
-        if (rc != SQLITE_OK || !fresh)
-            return rc;
-    }
+    rc = is_known(s, item, now, first, &hit);
+    if (rc == SQLITE_OK && hit)
+        rc = accept_known(s, item, first, now, &fresh);
+    if (rc != SQLITE_OK || !fresh)
+        return rc;
     if (!wh_sq_room(s, s->delta[WH_CN_DELIVERIES] + 1, bytes, &problem))
         return item_failed(s, item, problem);
     wh_id_pack(id, d->id);
@@ -263,8 +288,8 @@ static int accept_one(webhook_store *s, webhook_accept *item, apr_time_t now)
     if (n < 0)
         return item_failed(s, item, WH_SQ_ITEM);
     rc = add_rows(s, item, id, n, now);
-    if (rc == SQLITE_OK && item->dedupe_key)
-        rc = wh_sq_key_add(s, item->dedupe_key, id, now + item->dedupe_window);
+    if (rc == SQLITE_OK)
+        rc = remember(s, item, id, now);
     if (rc != SQLITE_OK)
         return rc;
     s->used += bytes;
@@ -338,7 +363,7 @@ apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int cou
         return rv;
     }
     for (i = 0; i < count; i++)
-        keys |= items[i]->dedupe_key != NULL;
+        keys |= items[i]->dedupe_key || items[i]->dedupe_claim;
     rc = wh_sq_measure(s);
     if (rc == SQLITE_OK && keys)
         rc = wh_sq_keys_begin(s);

@@ -329,6 +329,38 @@ static void check_duplicates(void)
     is_str(b->accept.first_id, c->id, "%s: from then on", k->name);
 }
 
+/* A key that is proven and an id that is only claimed. */
+static webhook_accept_outcome bring(const wh_store_spec *spec, webhook_store *s, const char *key, const char *claim, apr_time_t now, fx_item **out)
+{
+    unsigned char *hash = apr_palloc(fx_pool, 32);
+
+    *out = fx_small(fx_pool, key, "h", NULL, now);
+    wh_sha256(hash, claim, strlen(claim));
+    (*out)->accept.dedupe_claim = hash;
+    return fx_accept(spec, s, *out, now);
+}
+
+static void check_claims(void)
+{
+    apr_time_t now = apr_time_now();
+    wh_store_spec *spec;
+    webhook_store *s = start("claims", NULL, &spec);
+    fx_item *first, *it;
+
+    is_int(bring(spec, s, "moment 1", "event 1", now, &first), WEBHOOK_ACCEPT_STORED, "%s: claims: the first", k->name);
+    is_int(bring(spec, s, "moment 1", "event 2", now, &it), WEBHOOK_ACCEPT_DUPLICATE, "%s: claims: a copy that calls itself another", k->name);
+    is_str(it->accept.first_id, first->id, "%s: claims: with the first one's id", k->name);
+    is_int(bring(spec, s, "moment 2", "event 2", now, &it), WEBHOOK_ACCEPT_STORED, "%s: claims: and the other one is not thereby known", k->name);
+    is_int(bring(spec, s, "moment 3", "event 1", now, &it), WEBHOOK_ACCEPT_DUPLICATE, "%s: claims: signed anew", k->name);
+    is_str(it->accept.first_id, first->id, "%s: claims: with the first one's id", k->name);
+    is_int(bring(spec, s, "moment 3", "event 3", now, &it), WEBHOOK_ACCEPT_DUPLICATE, "%s: claims: a copy of that", k->name);
+    is_str(it->accept.first_id, first->id, "%s: claims: is one of the first", k->name);
+    is_int(bring(spec, s, "moment 4", "event 3", now, &it), WEBHOOK_ACCEPT_STORED, "%s: claims: the third event is new", k->name);
+    is_int(bring(spec, s, NULL, "event 3", now, &it), WEBHOOK_ACCEPT_DUPLICATE, "%s: claims: by the claim alone", k->name);
+    is_int(bring(spec, s, "moment 5", "event 1", now + SECONDS(86402), &it), WEBHOOK_ACCEPT_STORED, "%s: claims: for as long as the window", k->name);
+    is_int(fx_stats(spec, s).deliveries, 4, "%s: claims: four deliveries", k->name);
+}
+
 static void check_replay(void)
 {
     apr_time_t now = apr_time_now();
@@ -592,6 +624,7 @@ int main(void)
         k = &kinds[i];
         check_accept();
         check_batch();
+        check_claims();
         check_turn();
         check_unstarted();
         check_fairness();

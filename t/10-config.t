@@ -240,8 +240,11 @@ bad 'a verifier for some methods only', "<Location /h>\n<Limit POST>\nWebhookVer
 bad 'a handler nobody defined', handler('WebhookSend file x') . section('WebhookDeliver nobody'), 7, 'no handler "nobody"', 'named ones: h',
     qr/type of: .*file.*pipe.*upstream/;
 bad 'a handler type nobody has', section('WebhookDeliver ftp:x'), 4, 'handler type "ftp" is unknown', 'allowed: file, pipe, upstream';
+bad "an inline handler $_", section("WebhookDeliver $_"), 4, qq("$_" is not a URL), 'expected http://host[:port]/path' for 'http:/x', 'http:///x', 'https:x';
 bad 'an inline handler that its type refuses', section('WebhookDeliver pipe:relative/program'), 4, 'pipe:relative/program', 'absolute path';
-bad 'a handler without words', section('WebhookDeliver ""'), 4, 'takes 1-2 arguments';
+bad 'a handler without words', section('WebhookDeliver ""'), 4, 'takes a handler, and one expression';
+bad 'a rule that is empty', section('WebhookDeliver file:x ""'), 4, 'takes a handler, and one expression';
+bad 'a rule without its quotes', section('WebhookDeliver file:x true false'), 4, 'takes a handler, and one expression';
 bad 'a broken expression', section(q{WebhookDeliver file:x "%{REQUEST_URI} == "}), 4, 'cannot parse expression', 'syntax error';
 bad 'an unknown function', section(q{WebhookDeliver file:x "webhook_jsn('/a') == 'b'"}), 4, 'cannot parse expression', 'webhook_jsn';
 bad 'a function that reads files', section(q{WebhookDeliver file:x "file('/etc/passwd') != ''"}), 4, 'cannot parse expression';

@@ -91,6 +91,10 @@ is ctl('show', $id, '--body')->{out}, $push, 'show --body: exactly the received 
 my $row = $srv->ctl_json('show', $id);
 is $row->{body}, $push, 'show --json: the body';
 is $row->{jobs}[0]{attempt_rows}[0]{outcome}, 'done', 'show --json: attempts';
+sub signature_of { my ($of) = @_; return join '|', map { lc $_->[0] eq 'x-hub-signature-256' ? $_->[1] : () } @{ $of->{headers} } }
+is signature_of($row), '***', 'show --json: the signature is masked';
+is signature_of($srv->ctl_json('show', $id, '--unmasked')), sign_github($secret, $push), 'show --json --unmasked: as received';
+is ctl('show', $id, '--unmasked')->{rc}, 2, 'show: --unmasked is for --json';
 is ctl('show', '0192f0c4-7d5e-7a31-9c41-2f1e5b8a9d10')->{rc}, 1, 'show: not there is exit 1';
 is ctl('show', '../etc/passwd')->{rc}, 2, 'show: not an id is exit 2';
 

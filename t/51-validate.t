@@ -108,6 +108,8 @@ WebhookLog "@DIR@/deliveries.jsonl"
     WebhookVerify none
     WebhookName ce
     WebhookValidate json schema=schemas/push.json event=com.example.push
+    WebhookValidate json schema=schemas/push.json event=reported report
+    WebhookValidate json schema=schemas/dear.json event=dear
     WebhookDeliver one
 </Location>
 <WebhookEndpoint moved>
@@ -138,6 +140,7 @@ my $push = { type => 'object', required => ['ref'], properties => { ref => { typ
 my %schema = (push => $push, any => { type => 'object' }, many => { items => { type => 'string' } },
     regex => { properties => { x => { pattern => '^(a+)+$' } } },
     costly => { '$defs' => { n => { oneOf => [map { { items => { '$ref' => '#/$defs/n' }, title => "branch $_" } } 1 .. 2] } }, '$ref' => '#/$defs/n' },
+    dear => { properties => { x => { anyOf => [{ pattern => '^(a+)+$' }, JSON::PP::true] } } },
     format => { properties => { at => { format => 'date-time' } } },
     old => { items => [{ type => 'string' }] },
     ref => { properties => { x => { '$ref' => 'https://schemas.example/any' } } });
@@ -317,6 +320,21 @@ is result(sent('/ref', '{"x":1}')), '422 schema-invalid', 'counts';
     my $batch = 'application/cloudevents-batch+json';
     is $post->($batch, json_encode([{ %ce, data => { ref => 'x' } }, { %ce, type => 'other', data => 1 }])), 'taken', 'a batch: each for itself';
     is $post->($batch, json_encode([{ %ce, type => 'other', data => 1 }, { %ce, data => { ref => 1 } }])), '422 schema-invalid', 'and one that does not match';
+    my $res = $srv->post('/ce', json_encode([{ %ce, data => { ref => 'x' } }, { %ce, data => { ref => 1 } }]), headers => ['Content-Type' => $batch]);
+    is $res->json->{pointer}, '#/1/data/ref', 'which one it is, and where in it';
+    $res = $srv->post('/ce', json_encode([{ %ce, data => { ref => 'x' } }, { %ce, data => 'text', datacontenttype => 'text/plain' }]), headers => ['Content-Type' => $batch]);
+    is result($res), '400 json-invalid', 'one that is no JSON';
+
+    # thousands of events cost no more than one payload may, and say no more
+    my $dear = sub { my ($n) = @_; return { %ce, type => 'dear', data => { x => 'a' x $n . '!' } } };
+    my $most = 8;
+    $most++ while $most < 64 && $post->($one, json_encode($dear->($most + 1))) eq 'taken';
+    is $post->($one, json_encode($dear->($most + 1))), '422 regex-limit', "an event that costs too much ($most)";
+    is $post->($batch, json_encode([$dear->($most)])), 'taken', 'a batch of one that does not';
+    is $post->($batch, json_encode([($dear->($most)) x 8])), '422 regex-limit', 'a batch of many that do together';
+    new_log();
+    is $post->($batch, json_encode([map { { %ce, type => 'reported', id => "$_", data => { ref => $_ } } } 1 .. 50])), 'taken', 'a batch that is reported';
+    is scalar(() = new_log() =~ /WH0311/g), 10, 'ten errors of it are in the log';
     require Compress::Zlib;
     is result(sent('/gzip', Compress::Zlib::memGzip('{"ref":1}'), headers => ['Content-Encoding' => 'gzip'])), '422 schema-invalid', 'gzip: what is inside';
     is result(sent('/gzip', Compress::Zlib::memGzip('{"ref":"x"}'), headers => ['Content-Encoding' => 'gzip'])), 'taken', 'matches';

@@ -81,9 +81,13 @@ says('formats', ['--schema', 'format.json', 'addresses.json'], 0, "valid address
 says('formats that decide', ['--schema', 'format.json', '--format-assert', 'addresses.json'], 1, "invalid addresses.json #/1 format\n");
 file('content.json', '{"$schema":"http://json-schema.org/draft-07/schema#","items":{"contentEncoding":"base64"}}');
 says('content that decides', ['--schema', 'content.json', '--content-assert', 'addresses.json'], 1, "invalid addresses.json #/0 contentEncoding\n");
+says('content that decides with formats', ['--schema', 'content.json', '--format-assert', 'addresses.json'], 1, "invalid addresses.json #/0 contentEncoding\n");
+says('content that does not', ['--schema', 'content.json', 'addresses.json'], 0, "valid addresses.json\n");
 file('evil.json', '{"items":{"pattern":"^(a+)+$"}}');
 file('evil-doc.json', '["' . 'a' x 5000 . '!"]');
 like((validate('validate', '--schema', 'evil.json', 'evil-doc.json'))[1], qr{\Ainvalid evil-doc\.json #/0 (?:regex-limit|pattern)\n\z}, 'an evil pattern ends');
+says('--option=value', ['--schema=schema.json', '--draft=7', 'good.json'], 0, "valid good.json\n");
+like says('a value for an option that takes none', ['--schema=schema.json', '--strict=no', 'good.json'], 2, ''), qr/unknown option --strict=no/, '... is named';
 says('no schema', ['good.json'], 2, '');
 says('no file', ['--schema', 'schema.json'], 2, '');
 

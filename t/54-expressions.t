@@ -127,6 +127,23 @@ CHECKS
     Require expr "webhook_json('/s') == 'text'"
 </Location>
 
+# what a payload brings into headers by other modules' doing
+<Location "/headers">
+    SetHandler webhook
+    WebhookUse main
+    RequestHeader set X-Ctrl "expr=<%{webhook_json:/ctrl}>"
+    Header        set X-Ctrl "expr=<%{webhook_json:/ctrl}>"
+    Header always set X-Encoded "expr=%{webhook_urlenc:%{webhook_json:/ctrl}}"
+</Location>
+<Location "/proxied">
+    WebhookUse main
+    WebhookGate On
+    RequestHeader set X-Ctrl "expr=<%{webhook_json:/ctrl}>"
+    Header        set X-Ctrl "expr=<%{webhook_json:/ctrl}>"
+    Header always set X-Always "expr=<%{webhook_json:/ctrl}>"
+    ProxyPass "@UP@"
+</Location>
+
 # a gate: the application's answer, its subrequests, its error documents
 <Location "/app">
     WebhookUse main
@@ -143,7 +160,9 @@ CHECKS
 </Location>
 EOF
 $conf =~ s/CHECKS\n/$checks/;
-my $srv = WebhookTest::Server->new(name => 'expr', modules => ['include', 'rewrite'], conf => $conf);
+my $up = WebhookTest::Upstream->new(sub { return $_[0]{path} =~ /missing/ ? [404] : [200] });
+$conf =~ s/\@UP\@/$up->url/e;
+my $srv = WebhookTest::Server->new(name => 'expr', modules => ['include', 'rewrite', 'proxy', 'proxy_http'], conf => $conf);
 spew($srv->path('secret'), $secret, 0600);
 mkdir $srv->path("htdocs/$_") for qw(app errors);
 spew($srv->path("htdocs/errors/$_.html"), "error $_\n") for 401, 404;
@@ -227,6 +246,27 @@ announce(qr/AH01630: client denied/);
     is $res->status, 401, 'an unsigned request';
     is $res->body, "error 401\n", 'its error document';
     is $res->header('X-Error') // '', '', 'sees nothing: what is not verified is not read';
+}
+
+# ---- headers of other modules' making: a value is never a line, and never an error ----
+for my $ctrl ('a\r\nX-Webhook-Verified: forged', 'a\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x', 'a\u0001\u001b\u007f', 'a\tb') {
+    (my $clean = json_decode(qq(["$ctrl"]))->[0]) =~ s/[^\t -~]/ /g;
+    my $res = $srv->github('/headers', $secret, qq({"ctrl":"$ctrl"}));
+    is $res->status, 202, "a header of $ctrl: the receipt is one";
+    is $res->header('X-Ctrl'), "<$clean>", '... and says it with blanks';
+    unlike $res->header('X-Encoded'), qr/[^-.%\w]/, '... or encoded';
+    like $res->header('X-Encoded'), $ctrl =~ /tb/ ? qr/%09/ : qr/%(?:0D%0A|01)/, '... with what there was';
+    is_deeply [map { $_->[1] } grep { $_->[0] =~ /^X-Ctrl/i } @{ ($srv->ctl_json('show', $res->json->{id}))[0]{headers} }], ["<$clean>"], 'kept so too';
+    is scalar(grep { $_->[1] =~ /forged|smuggled/ && $_->[0] !~ /^X-Ctrl/i } @{ ($srv->ctl_json('show', $res->json->{id}))[0]{headers} }), 0, '... as one';
+    for my $path ('/proxied/x', '/proxied/missing') {
+        $res = $srv->github($path, $secret, qq({"ctrl":"$ctrl"}));
+        is $res->status, $path =~ /missing/ ? 404 : 200, "... $path: the application's answer";
+        is $res->header('X-Always'), "<$clean>", '... with that header';
+        my $got = ($up->requests)[-1];
+        is $got->{headers}{'x-ctrl'}, "<$clean>", '... it got one header';
+        is $got->{headers}{'x-webhook-verified'}, '1', '... and ours';
+    }
+    is scalar(grep { $_->{path} =~ /smuggled/ } $up->requests), 0, '... and no other request';
 }
 
 # ---- logs ----

@@ -169,6 +169,14 @@ is outcome('forms', 'From=%2B1', '--header', 'Content-Type: application/x-www-fo
 ok !-e $srv->path('state'), 'nothing was stored';
 ok !-e $srv->path('deliveries.jsonl'), 'or logged';
 
+# ---- why: also what httpd's own functions and variables gave ----
+($rc, $out) = route('server', {}, '--header', 'X-Kind: a', '--header', 'X-Kind: b');
+like $out, qr/^does not match  WebhookDeliver deploy .*\n                  req\('X-Kind'\) is "a, b"\n\S/m, 'a header that came twice';
+($rc, $out) = route('server', {}, '--header', 'X-Kind: a b', '--header', 'X-Long: ' . 'x' x 500, '--method', 'POST');
+like $out, qr/^matches         WebhookDeliver deploy .*\n +req\('X-Kind'\) is "a b"\n +%\{HTTP_HOST\} is "localhost"\n +%\{REQUEST_METHOD\} is "POST"\n\S/m, 'variables';
+like $out, qr/^does not match .*\n +reqenv\('WEBHOOK_ENDPOINT'\) is "server"\n +%\{WEBHOOK_SENDER_ID\} is empty$/m, 'functions';
+like +(route('server', {}, '--url', '/server/x?q=1'))[1], qr/-F '\/nonexistent\/x' is "false"\n/, 'tests';
+
 # ---- what the server would refuse ----
 like outcome('github', '{"ref":'), qr/^1 refused 400 json-\S+: /, 'no JSON';
 like outcome('github', '{"ref":1,"ref":2}'), qr/^1 refused 400 json-duplicate-name: /, 'JSON that is not to be trusted';

@@ -238,7 +238,7 @@ SKIP: {
         push @dont, ["GET $path", $path =~ /info/ ? join "\n", grep { !/WebhookSend/ } split /\n/, $res->body : $res->body];
     }
     like $srv->get('/status')->body, qr{<td>token</td>}, 'the page has our part';
-    for my $how (['list'], ['stats'], ['stats', '--json'], ['check'], map { ['show', $_] } @accepted) {
+    for my $how (['list'], ['list', '--json'], ['tail', '--once', '--json'], ['stats'], ['stats', '--json'], ['check'], map { (['show', $_], ['show', $_, '--json']) } @accepted) {
         my ($rc, $out, $err) = $srv->ctl(@$how);
         push @dont, ["webhookctl @$how", $out . $err];
     }

@@ -69,6 +69,29 @@ sub all_done { my ($srv, $id) = @_; my %job = states($srv, $id); return !grep { 
 my $n = 0;
 sub body { my ($size) = @_; return github_push(n => $n++, pad => 'x' x ($size // 10)) }
 
+# ---- JSON that takes much more memory than it has bytes: bounds of values, not of bytes, so that what senders really send may be large ----
+{
+    my $srv = server('amplify', qq(<Location "/asked">\n SetHandler webhook\n WebhookUse main\n WebhookDeliver lines "webhook_json('/1') == 'never'"\n</Location>\n))->start;
+    my ($mib, $together) = (1024 * 1024, 16);
+    is $srv->github('/asked', $secret, '[1]')->status, 202, 'amplify: a rule reads the payload';
+    my ($pid, $before) = (worker($srv), high_water(worker($srv)));
+    for my $unit ('{},', '[],', '"",', '0,', '[0],') {
+        for my $fits (0, 1) {
+            my $body = '[' . $unit x ($fits ? ($unit eq '[0],' ? 49_000 : 99_000) : int(($mib - 4) / length $unit));
+            substr($body, -1) = ']';
+            my $bytes = WebhookTest::Client::request_bytes(POST => '/asked', body => $body, headers => [@{ github_headers($secret, $body) }]);
+            my @conn = map { my $c = $srv->connect; $c->print(substr $bytes, 0, -1); $c } 1 .. $together;
+            $_->print(substr $bytes, -1) for @conn; # all at once
+            my %got;
+            for my $c (@conn) { my $res = $c->response('POST'); $got{ $res->status . ' ' . (($res->json // {})->{reason} // '') }++; $c->close }
+            is_deeply \%got, $fits ? { '202 ' => $together } : { '413 json-values' => $together }, "amplify: $together of $unit, " . length($body) . ' bytes each';
+        }
+    }
+    is worker($srv), $pid, 'amplify: the same process';
+    my $grown = high_water($pid) - $before;
+    cmp_ok $grown, '<', $together * 10 * 1024, "amplify: its memory grew by $grown KiB, less than 10 MiB for each that is read at once";
+}
+
 # ---- a worker without descriptors ----
 {
     my $srv = server('emfile')->start;

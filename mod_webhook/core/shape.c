@@ -276,7 +276,16 @@ void wh_shape_put(wh_buf *b, const char *slot, const char *value, const char *wh
     wh_buf_adds(b, "]");
 }
 
-int wh_slot_is_sensitive(const char *text)
+int wh_slot_is_sensitive(const char *text, const char *const *credentials)
 {
-    return wh_header_is_sensitive(text, strlen(text));
+    static const char *const whole[] = { "QUERY_STRING", "THE_REQUEST", NULL }; /* a token in the query is in these */
+    const char *c = text;
+    apr_size_t n;
+
+    if (wh_header_is_sensitive(text, strlen(text))) return 1;
+    for (; *c; c += n ? n : 1) {
+        n = strspn(c, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+        if (n && (wh_name_is_credential(credentials, c, n) || wh_name_is_credential(whole, c, n))) return 1;
+    }
+    return 0;
 }

@@ -66,8 +66,9 @@ wh_filled wh_slotted_fill(wh_buf *b, const wh_slotted *s, const wh_json *shape, 
  *  WH_SHAPE_VALUE_MAX is written as one that cannot be used. */
 void wh_shape_put(wh_buf *b, const char *slot, const char *value, const char *why);
 
-/** Whether a slot reads something that is shown to nobody: credentials in headers, members called token, secret, password... */
-int wh_slot_is_sensitive(const char *text);
+/** Whether a slot reads something that is shown to nobody: credentials in headers, members called token, secret, password...; names that are
+ *  the scheme's credentials (webhook_scheme_traits.credentials, may be NULL); the query as a whole. */
+int wh_slot_is_sensitive(const char *text, const char *const *credentials);
 
 /* ---- the syntax of one slot, for who checks it ---- */
 

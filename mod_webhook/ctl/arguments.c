@@ -8,6 +8,8 @@ int wh_ctl_arguments(wh_ctl *ctl, const wh_argument *table, int argc, const char
 {
     const wh_argument *a;
     int i, only_words = 0;
+    const char *given;
+    apr_size_t len;
 
     *words = apr_array_make(ctl->pool, 4, sizeof(char *));
     for (a = table; a->name; a++) {
@@ -24,7 +26,9 @@ int wh_ctl_arguments(wh_ctl *ctl, const wh_argument *table, int argc, const char
             only_words = 1;
             continue;
         }
-        for (a = table; a->name && strcmp(a->name, argv[i]) != 0; a++) {
+        given = strchr(argv[i], '='); /* --name=value */
+        len = given ? (apr_size_t)(given - argv[i]) : strlen(argv[i]);
+        for (a = table; a->name && (strncmp(a->name, argv[i], len) != 0 || a->name[len] || (given && a->flag)); a++) {
             continue;
         }
         if (!a->name) {
@@ -34,14 +38,20 @@ int wh_ctl_arguments(wh_ctl *ctl, const wh_argument *table, int argc, const char
             *a->flag = 1;
             continue;
         }
-        if (++i == argc) {
+        if (given) {
+            given++;
+        }
+        else if (++i == argc) {
             return wh_ctl_error(ctl, "%s: %s needs a value", argv[0], argv[i - 1]);
         }
+        else {
+            given = argv[i];
+        }
         if (a->list) {
-            APR_ARRAY_PUSH(*a->list, const char *) = argv[i];
+            APR_ARRAY_PUSH(*a->list, const char *) = given;
         }
         else {
-            *a->value = argv[i];
+            *a->value = given;
         }
     }
     return 0;

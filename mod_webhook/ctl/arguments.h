@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* arguments.h: --name value options of the tool's commands, by table. */
+/* arguments.h: options of the tool's commands (--name value, --name=value, --name), by table. */
 #ifndef WH_CTL_ARGUMENTS_H
 #define WH_CTL_ARGUMENTS_H
 

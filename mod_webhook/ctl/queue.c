@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * queue.c: commands about deliveries in the store: list, show, replay, tail. Everything shown came from a network: it is escaped for
- * the terminal, and headers that carry secrets are masked; with --json it is the envelope, whole, as handlers get it.
+ * the terminal. Headers and query parameters that carry secrets are masked, with --json too: a token scheme's token is the endpoint's
+ * secret itself. Only "show --json --unmasked" gives the envelope as handlers get it.
  */
 #include "ctl/arguments.h"
 
@@ -31,8 +32,8 @@ static int parse_when(wh_ctl *ctl, const char *name, const char *text, apr_time_
     return wh_ctl_error(ctl, "%s takes an RFC 3339 time or how long ago (\"2h\"), not \"%s\"", name, text);
 }
 
-/* What was frozen for a job, one slot at a time. Values are the payload's, but a credential is shown to nobody who did not ask for the body. */
-static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webhook_slice *value, apr_pool_t *p)
+/* What was frozen for a job, one slot at a time. Values are the payload's, but a credential is shown to nobody. */
+static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webhook_slice *value, const char *const *credentials, apr_pool_t *p)
 {
     const wh_json_value *root = shape ? wh_json_root(shape) : NULL;
     const wh_json_member *m;
@@ -42,14 +43,14 @@ static const wh_json_member *shape_next(const wh_json *shape, apr_size_t i, webh
     }
     m = &root->u.members[i];
     *value = wh_json_string(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? wh_json_at(&m->value, 0) : &m->value);
-    if (wh_slot_is_sensitive(apr_pstrmemdup(p, m->name, m->name_len))) {
+    if (wh_slot_is_sensitive(apr_pstrmemdup(p, m->name, m->name_len), credentials)) {
         value->data = "***";
         value->len = 3;
     }
     return m;
 }
 
-static void put_shape(wh_buf *b, webhook_slice frozen)
+static void put_shape(wh_buf *b, webhook_slice frozen, const char *const *credentials)
 {
     const wh_json *shape = wh_shape_open(frozen, b->pool);
     const wh_json_member *m;
@@ -61,7 +62,7 @@ static void put_shape(wh_buf *b, webhook_slice frozen)
     }
     wh_json_put_name(b, "shape");
     wh_buf_adds(b, "{");
-    for (i = 0; (m = shape_next(shape, i, &value, b->pool)) != NULL; i++) {
+    for (i = 0; (m = shape_next(shape, i, &value, credentials, b->pool)) != NULL; i++) {
         int bad = wh_json_typeof(&m->value) == WH_JSON_ARRAY;
 
         wh_json_put_name(b, apr_pstrmemdup(b->pool, m->name, m->name_len));
@@ -72,7 +73,7 @@ static void put_shape(wh_buf *b, webhook_slice frozen)
     wh_buf_adds(b, "}");
 }
 
-static void put_job(wh_buf *b, const webhook_job_row *j)
+static void put_job(wh_buf *b, const webhook_job_row *j, const char *const *credentials)
 {
     int i;
     wh_buf_adds(b, b->data[b->len - 1] == '[' ? "{" : ",{");
@@ -81,7 +82,7 @@ static void put_job(wh_buf *b, const webhook_job_row *j)
     wh_json_put_member_int(b, "attempts", j->attempts);
     wh_json_put_member_time(b, "due", j->due);
     wh_json_put_member(b, "reason", j->reason);
-    put_shape(b, j->shape);
+    put_shape(b, j->shape, credentials);
     if (j->attempt_rows) {
         wh_json_put_name(b, "attempt_rows");
         wh_buf_adds(b, "[");
@@ -106,14 +107,45 @@ static void put_job(wh_buf *b, const webhook_job_row *j)
     wh_buf_adds(b, "}");
 }
 
-/* A row as one JSON object: the envelope's members, then state and jobs. */
-static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool_t *p)
+static int is_masked(webhook_slice name, const char *const *credentials)
+{
+    return wh_header_is_sensitive(name.data, name.len) || wh_name_is_credential(credentials, name.data, name.len);
+}
+
+/* The delivery as it may be shown: secrets in headers and query are "***". @param p what it lives in */
+static webhook_delivery masked(const webhook_delivery *d, const char *const *credentials, apr_pool_t *p)
+{
+    webhook_delivery shown = *d;
+    webhook_slice name, value;
+    apr_size_t at = 0;
+    wh_buf b;
+
+    wh_buf_init(&b, p, d->headers.len + 16);
+    while (wh_headers_next(d->headers, &at, &name, &value)) {
+        wh_buf_add(&b, name.data, name.len);
+        wh_buf_adds(&b, ": ");
+        if (is_masked(name, credentials)) {
+            wh_buf_adds(&b, "***");
+        }
+        else {
+            wh_buf_add(&b, value.data, value.len);
+        }
+        wh_buf_adds(&b, "\r\n");
+    }
+    shown.headers.data = b.data;
+    shown.headers.len = b.len;
+    shown.uri = wh_uri_masked(d->uri, credentials, p);
+    return shown;
+}
+
+/* A row as one JSON object: the members of the envelope of d, which is the row's delivery, masked or not; then state and jobs. */
+static const char *row_json(const webhook_delivery *d, const webhook_row *row, webhook_slice body, const char *const *credentials, apr_pool_t *p)
 {
     wh_buf b;
     int i;
 
     wh_buf_init(&b, p, 1024);
-    wh_envelope_write(&b, &row->delivery, body, NULL, 0);
+    wh_envelope_write(&b, d, body, NULL, 0);
     if (b.len && b.data[b.len - 1] == '\n') {
         b.len--;
     }
@@ -125,7 +157,7 @@ static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool
         wh_json_put_name(&b, "jobs");
         wh_buf_adds(&b, "[");
         for (i = 0; i < row->jobs->nelts; i++) {
-            put_job(&b, &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row));
+            put_job(&b, &APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), credentials);
         }
         wh_buf_adds(&b, "]");
     }
@@ -134,14 +166,16 @@ static const char *row_json(const webhook_row *row, webhook_slice body, apr_pool
 }
 
 /* @param p for a moment: there may be a million rows */
-static void print_row(const wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
+static void print_row(wh_ctl *ctl, const webhook_row *row, apr_pool_t *p)
 {
     char when[WH_RFC3339_LEN + 1];
     int i;
 
     if (ctl->json) {
         webhook_slice none = {NULL, 0};
-        puts(row_json(row, none, p));
+        const char *const *credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
+        webhook_delivery shown = masked(&row->delivery, credentials, p);
+        puts(row_json(&shown, row, none, credentials, p));
         return;
     }
     wh_format_time(when, row->delivery.received);
@@ -232,7 +266,7 @@ static void show_headers(webhook_slice lines, const char *const *credentials)
         printf("    ");
         wh_ctl_print(name.data, name.len, 0);
         printf(": ");
-        if (wh_header_is_sensitive(name.data, name.len) || wh_name_is_credential(credentials, name.data, name.len)) {
+        if (is_masked(name, credentials)) {
             printf("***");
         }
         else {
@@ -242,14 +276,14 @@ static void show_headers(webhook_slice lines, const char *const *credentials)
     }
 }
 
-static void show_shape(webhook_slice frozen, apr_pool_t *p)
+static void show_shape(webhook_slice frozen, const char *const *credentials, apr_pool_t *p)
 {
     const wh_json *shape = wh_shape_open(frozen, p);
     const wh_json_member *m;
     webhook_slice value;
     apr_size_t i;
 
-    for (i = 0; (m = shape_next(shape, i, &value, p)) != NULL; i++) {
+    for (i = 0; (m = shape_next(shape, i, &value, credentials, p)) != NULL; i++) {
         printf("  ");
         wh_ctl_say(apr_pstrmemdup(p, m->name, m->name_len));
         printf(wh_json_typeof(&m->value) == WH_JSON_ARRAY ? " has no value: it " : " = ");
@@ -258,7 +292,7 @@ static void show_shape(webhook_slice frozen, apr_pool_t *p)
     }
 }
 
-static void show_job(const webhook_job_row *j, apr_pool_t *p)
+static void show_job(const webhook_job_row *j, const char *const *credentials, apr_pool_t *p)
 {
     char when[WH_RFC3339_LEN + 1];
     int i;
@@ -269,7 +303,7 @@ static void show_job(const webhook_job_row *j, apr_pool_t *p)
     printf(": %s, %d attempt%s%s%s%s%s\n", j->state, j->attempts, j->attempts == 1 ? "" : "s", j->reason ? ", " : "",
            j->reason ? j->reason : "", strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? ", due " : "",
            strcmp(j->state, "retry") == 0 || strcmp(j->state, "queued") == 0 ? when : "");
-    show_shape(j->shape, p);
+    show_shape(j->shape, credentials, p);
     for (i = 0; j->attempt_rows && i < j->attempt_rows->nelts; i++) {
         const webhook_attempt_row *a = &APR_ARRAY_IDX(j->attempt_rows, i, const webhook_attempt_row);
         wh_format_time(when, a->started);
@@ -297,8 +331,8 @@ static void show_job(const webhook_job_row *j, apr_pool_t *p)
 
 int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
 {
-    int body_only = 0, i;
-    const wh_argument table[] = {{"--body", NULL, NULL, &body_only}, {NULL, NULL, NULL, NULL}};
+    int body_only = 0, unmasked = 0, i;
+    const wh_argument table[] = {{"--body", NULL, NULL, &body_only}, {"--unmasked", NULL, NULL, &unmasked}, {NULL, NULL, NULL, NULL}};
     const webhook_store_provider *provider;
     webhook_query q = {.limit = 1, .with_jobs = 1, .with_attempts = 1, .with_shapes = 1, .with_body = 1};
     apr_array_header_t *words, *rows;
@@ -314,6 +348,9 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     }
     if (words->nelts != 1 || !wh_id_valid(APR_ARRAY_IDX(words, 0, const char *))) {
         return wh_ctl_error(ctl, "show: a delivery id");
+    }
+    if (unmasked && !ctl->json) {
+        return wh_ctl_error(ctl, "show: --unmasked goes with --json");
     }
     q.id = APR_ARRAY_IDX(words, 0, const char *);
     store = wh_ctl_store(ctl, &provider);
@@ -333,11 +370,12 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     if (body_only) {
         return fwrite(body.data, 1, body.len, stdout) == body.len ? WH_CTL_OK : WH_CTL_USAGE;
     }
+    credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     if (ctl->json) {
-        puts(row_json(row, body, ctl->pool));
+        webhook_delivery shown = unmasked ? row->delivery : masked(&row->delivery, credentials, ctl->pool);
+        puts(row_json(&shown, row, body, credentials, ctl->pool));
         return WH_CTL_OK;
     }
-    credentials = wh_ctl_credentials(ctl, row->delivery.endpoint);
     wh_format_time(when, row->delivery.received);
     printf("delivery %s: %s\n", row->delivery.id, row->state);
     if (row->why) {
@@ -366,7 +404,7 @@ int wh_ctl_show(wh_ctl *ctl, int argc, const char *const *argv)
     printf("\n  body %" APR_OFF_T_FMT " bytes, SHA-256 %s\n  headers\n", row->delivery.body_len, row->delivery.body_sha256);
     show_headers(row->delivery.headers, credentials);
     for (i = 0; row->jobs && i < row->jobs->nelts; i++) {
-        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), ctl->pool);
+        show_job(&APR_ARRAY_IDX(row->jobs, i, const webhook_job_row), credentials, ctl->pool);
     }
     return WH_CTL_OK;
 }

@@ -358,7 +358,7 @@ wh_ctl_endpoint *wh_ctl_find_endpoint(wh_ctl *ctl, const char *name)
     return ep;
 }
 
-const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint)
+static const char *const *find_credentials(wh_ctl *ctl, const char *endpoint)
 {
     const wh_json_value *list = ctl->dump ? wh_json_get(wh_json_root(ctl->dump), "endpoints") : NULL;
     apr_size_t i;
@@ -379,6 +379,23 @@ const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint)
         }
     }
     return NULL;
+}
+
+const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint)
+{
+    static const char *const none[] = {NULL};
+    const char *const *found;
+
+    if (!ctl->credentials) {
+        ctl->credentials = apr_hash_make(ctl->pool);
+    }
+    found = apr_hash_get(ctl->credentials, endpoint, APR_HASH_KEY_STRING);
+    if (!found) {
+        found = find_credentials(ctl, endpoint);
+        found = found ? found : none;
+        apr_hash_set(ctl->credentials, apr_pstrdup(ctl->pool, endpoint), APR_HASH_KEY_STRING, found);
+    }
+    return found;
 }
 
 const char *wh_ctl_secret(webhook_secret **out, const char *spec, const char *id, apr_pool_t *p)

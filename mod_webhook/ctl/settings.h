@@ -7,6 +7,7 @@
 #define WH_CTL_SETTINGS_H
 
 #include <apr_file_io.h>
+#include <apr_hash.h>
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include "store/store.h"
@@ -26,6 +27,7 @@ typedef struct wh_ctl {
     const char *store_text;           /* --store, overrides the dump */
     int json;                         /* --json */
     struct wh_json *dump;             /* parsed, on demand */
+    apr_hash_t *credentials;          /* what wh_ctl_credentials() found out: endpoint -> const char *const *, or an empty list */
 } wh_ctl;
 
 /** An endpoint as the tool uses it. */
@@ -66,7 +68,7 @@ const char *wh_ctl_counters(wh_ctl *ctl);
 wh_ctl_endpoint *wh_ctl_find_endpoint(wh_ctl *ctl, const char *name);
 
 /** The names the endpoint's scheme reads its signature or token from (webhook_scheme_traits.credentials), as far as the dump was read
- *  and tells. @return NULL if nothing is known */
+ *  and tells. Looked for once. @return an empty list if nothing is known */
 const char *const *wh_ctl_credentials(wh_ctl *ctl, const char *endpoint);
 
 /**

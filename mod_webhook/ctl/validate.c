@@ -125,6 +125,7 @@ int wh_ctl_validate(wh_ctl *ctl, int argc, const char *const *argv)
     if (draft && !(opts.draft = wh_schema_draft_find(draft))) {
         return wh_ctl_error(ctl, "--draft %s: must be 7, 2019-09 or 2020-12", draft);
     }
+    opts.content_assert |= opts.format_assert; /* draft 07 has them in one breath: both are annotations unless asked for */
     maps = apr_array_make(ctl->pool, 4, sizeof(wh_schema_map));
     if (!read_maps(ctl, maps, refs)) return WH_CTL_USAGE;
     opts.maps = maps;

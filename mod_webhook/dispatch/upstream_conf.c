@@ -417,6 +417,9 @@ static const char *check_url(webhook_handler_conf *conf, const char *target, apr
             curl_free(part);
         }
     }
+    /* curl also takes one slash, or three, which people write by mistake */
+    if (!rc && !err && (strncmp(target + strcspn(target, ":"), "://", 3) || target[strcspn(target, ":") + 3] == '/'))
+        rc = CURLUE_MALFORMED_INPUT;
     if (!rc && !err) {
         rc = curl_url_get(u, CURLUPART_HOST, &part, 0);
         if (!rc && !*part)

@@ -495,7 +495,7 @@ static const char *set_duplicates(cmd_parms *cmd, void *mconfig, const char *how
 const command_rec wh_directives[] = {
     AP_INIT_TAKE_ARGV(WH_D_VERIFY, set_verify, NULL, ANYWHERE, "how requests are verified: a scheme and its options"),
     AP_INIT_TAKE_ARGV(WH_D_SECRET, set_secret, NULL, ANYWHERE, "a secret of the scheme: [id=] [from=] [until=] file:PATH, env:NAME, exec:PROGRAM"),
-    AP_INIT_TAKE12(WH_D_DELIVER, wh_set_deliver, NULL, ANYWHERE, "a handler deliveries go to, and an expression that says which ones, or default"),
+    AP_INIT_RAW_ARGS(WH_D_DELIVER, wh_set_deliver, NULL, ANYWHERE, "a handler deliveries go to, and an expression that says which ones, or default"),
     AP_INIT_RAW_ARGS(WH_D_DROP, wh_set_drop, NULL, ANYWHERE, "an expression that says which deliveries are acknowledged and go nowhere"),
     AP_INIT_TAKE1(WH_D_ROUTE, wh_set_route, NULL, ANYWHERE, "all or first: whether every matching rule counts"),
     AP_INIT_FLAG(WH_D_GATE, set_gate, NULL, ANYWHERE, "On: verified requests go to the section's own handler, nothing is stored"),

@@ -38,9 +38,11 @@ const char *wh_set_log(cmd_parms *cmd, void *mconfig, int argc, char *const argv
 const char *wh_set_drain(cmd_parms *cmd, void *mconfig, const char *arg);
 
 /* route_directives.c */
-const char *wh_set_deliver(cmd_parms *cmd, void *mconfig, const char *handler, const char *expr);
+const char *wh_set_deliver(cmd_parms *cmd, void *mconfig, const char *args);
 const char *wh_set_drop(cmd_parms *cmd, void *mconfig, const char *args);
 const char *wh_set_route(cmd_parms *cmd, void *mconfig, const char *arg);
+/** seen.c: what an expression of a rule finds when it is parsed; while rules are tried out, it writes down (wh_req.seen) what it is asked. */
+int wh_rule_lookup(ap_expr_lookup_parms *parms);
 
 /* containers.c */
 /** <WebhookEndpoint name> and <WebhookHandler name>. */

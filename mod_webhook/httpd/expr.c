@@ -40,7 +40,6 @@ APLOG_USE_MODULE(webhook);
 
 /* Values a list may hold: what a rule costs stays in proportion to the body, but so does memory. */
 #define LIST_MAX 65536
-#define SEEN_VALUE 120
 
 /* ---- what a request is asked for ---- */
 
@@ -59,23 +58,6 @@ static const char *attribute_of(wh_req *wq, const char *name)
 static wh_req *asked(const ap_expr_eval_ctx_t *ctx)
 {
     return ctx->r ? wh_req_find(ctx->r) : NULL;
-}
-
-/* For the route tool: what was asked and what the answer was. */
-static void saw(const wh_req *wq, const char *what, const char *arg, const char *value)
-{
-    apr_pool_t *p;
-
-    if (!wq || !wq->seen) {
-        return;
-    }
-    p = wq->seen->pool;
-    if (value) {
-        apr_size_t n = strlen(value);
-        value = n > SEEN_VALUE ? apr_pstrcat(p, "\"", apr_pstrmemdup(p, value, SEEN_VALUE), "\"...", NULL) : apr_pstrcat(p, "\"", value, "\"", NULL);
-    }
-    APR_ARRAY_PUSH(wq->seen, const char *) = apr_pstrcat(p, what, arg ? "'" : "", arg ? arg : "", arg ? "'" : "", *what == 'w' ? ")" : "",
-                                                        " is ", value ? value : "empty", NULL);
 }
 
 /* @return NULL after the expression was made to fail */
@@ -109,21 +91,13 @@ static const char *expr_variable(ap_expr_eval_ctx_t *ctx, const void *data)
 {
     const wh_req *wq = asked(ctx);
     const wh_variable *variable = data;
-    const char *text = wq ? variable->get(wq) : NULL;
 
-    if (wq && wq->seen) {
-        saw(wq, apr_pstrcat(ctx->p, "%{", variable->name, "}", NULL), NULL, text);
-    }
-    return text;
+    return wq ? variable->get(wq) : NULL;
 }
 
 static const char *expr_json(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
 {
-    wh_req *wq = asked(ctx);
-    const char *text = wh_json_text(value_at(ctx, wq, data, "webhook_json(", arg), ctx->p);
-
-    saw(wq, "webhook_json(", arg, text);
-    return text;
+    return wh_json_text(value_at(ctx, asked(ctx), data, "webhook_json(", arg), ctx->p);
 }
 
 static apr_array_header_t *expr_list(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
@@ -136,7 +110,6 @@ static apr_array_header_t *expr_list(ap_expr_eval_ctx_t *ctx, const void *data, 
     int i;
 
     if (!doc || !pointer) {
-        saw(wq, "webhook_list(", arg, NULL);
         return NULL;
     }
     found = apr_array_make(ctx->p, 16, sizeof(const wh_json_value *));
@@ -151,41 +124,30 @@ static apr_array_header_t *expr_list(ap_expr_eval_ctx_t *ctx, const void *data, 
             APR_ARRAY_PUSH(texts, const char *) = text;
         }
     }
-    if (wq->seen) {
-        saw(wq, "webhook_list(", arg, apr_array_pstrcat(ctx->p, texts, ','));
-    }
     return texts;
 }
 
 static const char *expr_form(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
 {
     wh_req *wq = asked(ctx);
-    const char *text = wq ? field_of(wq, arg, ctx->p) : NULL;
 
     (void)data;
-    saw(wq, "webhook_form(", arg, text);
-    return text;
+    return wq ? field_of(wq, arg, ctx->p) : NULL;
 }
 
 static const char *expr_ce(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
 {
     wh_req *wq = asked(ctx);
-    const char *text = wq ? attribute_of(wq, arg) : NULL;
 
     (void)data;
-    saw(wq, "webhook_ce(", arg, text);
-    return text;
+    return wq ? attribute_of(wq, arg) : NULL;
 }
 
 /* ---- operators ---- */
 
 static int expr_exists(ap_expr_eval_ctx_t *ctx, const void *data, const char *arg)
 {
-    wh_req *wq = asked(ctx);
-    int there = value_at(ctx, wq, data, "-J ", arg) != NULL;
-
-    saw(wq, "-J ", arg, there ? "true" : "false");
-    return there;
+    return value_at(ctx, asked(ctx), data, "-J ", arg) != NULL;
 }
 
 /* As JSON writes numbers, that is not 007. */

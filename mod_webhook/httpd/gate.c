@@ -212,6 +212,7 @@ int wh_hook_handler(request_rec *r)
     int ours = handler_is_webhook(r), late, rc;
     wh_req *wq = endpoint_here(r, 0);
 
+    wh_headers_clean_request(r); /* whether this place is the endpoint's or one that the request came to from there */
     if (!wq) {
         if (ours) {
             return wh_refuse_request(r, WH_REFUSAL_NO_ENDPOINT, "SetHandler webhook without WebhookVerify");

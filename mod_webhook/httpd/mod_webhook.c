@@ -73,6 +73,11 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_insert_filter(wh_hook_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(wh_hook_handler, NULL, NULL, APR_HOOK_REALLY_FIRST);
 
+    /* what a payload must not bring into headers: headers.c */
+    ap_hook_insert_filter(wh_headers_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(wh_headers_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    wh_headers_register(p);
+
     /* one way to refuse: refuse.c */
     ap_hook_insert_error_filter(wh_hook_insert_error_filter, NULL, NULL, APR_HOOK_LAST);
     ap_hook_note_auth_failure(wh_hook_note_auth_failure, NULL, NULL, APR_HOOK_MIDDLE);

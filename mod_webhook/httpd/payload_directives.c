@@ -98,7 +98,9 @@ static const char *decode_word(cmd_parms *cmd, wh_decoding *d, const char *word)
         return NULL;
     }
     if ((value = wh_cmd_behind(word, "limit=")) != NULL) {
-        return wh_cmd_size(cmd, value, 1, 1024 * 1024 * 1024, &d->limit);
+        return wh_cmd_size(cmd, value, 1, 1024 * 1024 * 1024, &d->limit)
+                   ? apr_psprintf(cmd->pool, WH_D_DECODE ": limit= cannot be \"%s\" (expected a size such as 64K or 25M, up to 1G)", value)
+                   : NULL;
     }
     if ((value = wh_cmd_behind(word, "ratio=")) != NULL) {
         if (wh_parse_int(value, strlen(value), 1, MAX_RATIO, &n) != APR_SUCCESS) {

@@ -9,7 +9,7 @@
  *   access_checker       TLS, method, content coding and media type, declared length, required headers, timestamp: nothing of the body is read
  *   check_authn          AuthType Webhook: body, signature, WebhookValidate
  *   fixups               the same where nobody asked yet; the refusal again where one is (Satisfy Any ignores the earlier one)
- *   insert_filter        the replay filter, where a body was verified
+ *   insert_filter        the replay filter, where a body was verified; the filter over the response's headers
  *   handler              the last gate: nothing runs behind a gate, and nothing is accepted, without a verdict for this very endpoint;
  *                        handshakes are answered; rules, templates, the store, the answer
  *   insert_error_filter  the form of a refusal: problem+json, unless the admin's ErrorDocument wins
@@ -152,6 +152,13 @@ void wh_body_child_init(apr_pool_t *pchild);
 void wh_replay_register(apr_pool_t *p);
 /** Put the filter in, once per request_rec; a second reader after an internal redirect starts at the first byte again. */
 void wh_replay_insert(wh_req *wq, request_rec *r);
+
+/* headers.c: control characters of a payload, in headers that other modules' expressions make */
+/** Blanks in their places in the request's headers, for whoever gets them next: at the end of fixups. */
+void wh_headers_clean_request(request_rec *r);
+/** insert_filter and insert_error_filter: the same for the response's headers, as late as can be. */
+void wh_headers_insert_filter(request_rec *r);
+void wh_headers_register(apr_pool_t *p); /* the filter behind it */
 
 /* refuse.c: the one way to refuse */
 /** Decide a refusal (state, status, reason, headers, variables, counters, one log line, delivery log). @return the status to answer with */

@@ -19,7 +19,7 @@ static const char *rule_expr(cmd_parms *cmd, wh_rule *rule, const char *text)
     const char *err;
 
     rule->expr_text = text;
-    rule->expr = ap_expr_parse_cmd(cmd, text, AP_EXPR_FLAG_DONT_VARY | AP_EXPR_FLAG_RESTRICTED, &err, NULL);
+    rule->expr = ap_expr_parse_cmd(cmd, text, AP_EXPR_FLAG_DONT_VARY | AP_EXPR_FLAG_RESTRICTED, &err, wh_rule_lookup);
     return err ? apr_psprintf(cmd->pool, "%s: cannot parse expression \"%s\": %s", cmd->cmd->name, text, err) : NULL;
 }
 
@@ -36,14 +36,22 @@ static wh_rule *new_rule(const cmd_parms *cmd, apr_array_header_t **rules)
     return rule;
 }
 
-const char *wh_set_deliver(cmd_parms *cmd, void *mconfig, const char *handler, const char *expr)
+/* The lines as they are: of words, httpd would take "" (a variable that is not set) for none, and that would be everything. */
+const char *wh_set_deliver(cmd_parms *cmd, void *mconfig, const char *args)
 {
     wh_dir_conf *c = mconfig;
-    const char *err = wh_cmd_enter(cmd, c);
+    const char *err = wh_cmd_enter(cmd, c), *handler, *expr = NULL;
     wh_rule *rule;
 
     if (err) {
         return err;
+    }
+    handler = ap_getword_conf(cmd->pool, &args);
+    if (*args) {
+        expr = ap_getword_conf(cmd->pool, &args);
+    }
+    if (!*handler || (expr && !*expr) || *args) {
+        return WH_D_DELIVER " takes a handler, and one expression in quotes that says which deliveries, or default; nothing for all of them";
     }
     if (!strcmp(handler, "drop")) {
         return WH_D_DELIVER ": \"drop\" is no handler: what is to be acknowledged and not delivered is said with " WH_D_DROP " [expression]";
@@ -57,7 +65,6 @@ const char *wh_set_deliver(cmd_parms *cmd, void *mconfig, const char *handler, c
     return expr ? rule_expr(cmd, rule, expr) : NULL;
 }
 
-/* The line as it is: of words, httpd would take "" for none, and that would be everything. */
 const char *wh_set_drop(cmd_parms *cmd, void *mconfig, const char *args)
 {
     wh_dir_conf *c = mconfig;

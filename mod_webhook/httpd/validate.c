@@ -8,6 +8,8 @@
 #include "http_log.h"
 #include "apr_strings.h"
 
+#include <string.h>
+
 #include "validate/media.h"
 #include "validate/schema.h"
 
@@ -61,29 +63,40 @@ static int fail(wh_req *wq, int report, wh_refusal refusal, const char *detail)
     return OK;
 }
 
+/* What the documents of one payload share: the bounds, and how much is said about them. */
+typedef struct judging {
+    wh_schema_spent spent;
+    int told;          /* errors in the log */
+    const char *place; /* of the document in the payload; NULL: it is the payload */
+} judging;
+
 static const char *short_pointer(const char *pointer, apr_pool_t *p)
 {
     return strlen(pointer) <= MAX_POINTER ? pointer : apr_pstrcat(p, apr_pstrmemdup(p, pointer, MAX_POINTER), "...", NULL);
 }
 
-static int against_schema(wh_req *wq, const wh_validation *line, const wh_json *doc)
+static const char *place_of(const judging *j, const wh_schema_error *e, apr_pool_t *p)
+{
+    return short_pointer(j->place ? apr_pstrcat(p, j->place, e->instance + 1, NULL) : e->instance, p);
+}
+
+static int against_schema(wh_req *wq, const wh_validation *line, const wh_json *doc, judging *j)
 {
     request_rec *r = wq->r;
-    wh_schema_result *res = apr_pcalloc(r->pool, sizeof(*res));
+    wh_schema_result result, *res = &result;
     const char *pointer = NULL, *keyword = NULL;
     int i, refusal;
 
-    if (wh_schema_validate(line->schema, doc, res, r->pool) == WH_SCHEMA_VALID) {
+    if (wh_schema_validate_part(line->schema, doc, &j->spent, res, r->pool) == WH_SCHEMA_VALID) {
         return OK;
     }
-    for (i = 0; i < res->count; i++) {
+    for (i = 0; i < res->count && j->told < WH_SCHEMA_MAX_ERRORS; i++, j->told++) {
         const wh_schema_error *e = &res->errors[i];
-        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "WH0311: endpoint %s id=%s: %s %s (%s)%s", wq->auth->name, wq->id,
-                      short_pointer(e->instance, r->pool), e->keyword, e->schema,
-                      res->more && i + 1 == res->count ? "; there are more" : "");
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, "WH0311: endpoint %s id=%s: %s %s (%s)%s", wq->auth->name, wq->id, place_of(j, e, r->pool),
+                      e->keyword, e->schema, res->more && i + 1 == res->count ? "; there are more" : "");
     }
     if (res->count > 0) {
-        pointer = short_pointer(res->errors[0].instance, r->pool);
+        pointer = place_of(j, &res->errors[0], r->pool);
         keyword = res->errors[0].keyword;
     }
     if (res->verdict == WH_SCHEMA_INVALID) {
@@ -98,15 +111,16 @@ static int against_schema(wh_req *wq, const wh_validation *line, const wh_json *
                 pointer ? apr_pstrcat(r->pool, "at ", pointer, NULL) : NULL);
 }
 
-static int one(wh_req *wq, const char *event, const wh_json *doc)
+static int one(wh_req *wq, const char *event, const wh_json *doc, judging *j)
 {
     const apr_array_header_t *lines = wq->conf->validate;
     const wh_validation *line = line_of(lines, event);
 
     if (!doc) {
-        return fail(wq, line ? line->report : reports_only(lines), WH_REFUSAL_JSON_INVALID, "there is no JSON in it");
+        return fail(wq, line ? line->report : reports_only(lines), WH_REFUSAL_JSON_INVALID,
+                    j->place ? apr_pstrcat(wq->r->pool, "there is no JSON at ", j->place, NULL) : "there is no JSON in it");
     }
-    return line && line->schema ? against_schema(wq, line, doc) : OK;
+    return line && line->schema ? against_schema(wq, line, doc, j) : OK;
 }
 
 int wh_req_validate(wh_req *wq)
@@ -114,6 +128,7 @@ int wh_req_validate(wh_req *wq)
     const wh_payload *payload;
     const char *event = wq->verdict.event;
     const wh_validation *line;
+    judging j;
     int i, rc;
 
     if (wq->state != WH_ACCEPTED || wq->validated == wq->conf->validate) {
@@ -131,15 +146,17 @@ int wh_req_validate(wh_req *wq)
         line = line_of(wq->conf->validate, event);
         return fail(wq, line ? line->report : reports_only(wq->conf->validate), payload->refusal, payload->detail);
     }
-    /* Of a batch each event for itself. */
+    memset(&j, 0, sizeof(j));
+    /* Of a batch each event for itself, within bounds for all of them: there may be thousands. */
     if (payload->events && wh_media_is(apr_table_get(wh_req_headers(wq), "Content-Type"), WH_CE_BATCH_TYPE)) {
         for (i = 0; i < payload->events->nelts; i++) {
             const wh_cloudevent *ce = APR_ARRAY_IDX(payload->events, i, const wh_cloudevent *);
-            if ((rc = one(wq, ce->type, ce->json)) != OK) {
+            j.place = apr_psprintf(wq->r->pool, "#/%d/data", i);
+            if ((rc = one(wq, ce->type, ce->json, &j)) != OK) {
                 return rc;
             }
         }
         return OK;
     }
-    return one(wq, event, payload->json);
+    return one(wq, event, payload->json, &j);
 }

@@ -16,6 +16,7 @@
 #include <apr_pools.h>
 #include <apr_tables.h>
 #include "core/json.h"
+#include "validate/pattern.h"
 
 #define WH_SCHEMA_MAX_ERRORS 10
 #define WH_SCHEMA_STEPS 1000000 /* visits of schema nodes, members, elements; as many more for every further MiB of the document */
@@ -86,6 +87,17 @@ typedef struct wh_schema_result {
  * @param p also what the validation itself needs (bits for unevaluated*, match data), a little
  */
 wh_schema_verdict wh_schema_validate(const wh_schema *schema, const wh_json *doc, wh_schema_result *result, apr_pool_t *p);
+
+/** What validations of several documents of one payload (the events of a batch) have cost so far; all zero at first. One thread's. */
+typedef struct wh_schema_spent {
+    apr_uint64_t steps[2];         /* for verdicts, for errors */
+    wh_pattern_budget patterns[2]; /* likewise, once they are */
+    int ready[2];
+} wh_schema_spent;
+
+/** The same, within what is left of the bounds of one payload. @param p lives as long as `spent` is used */
+wh_schema_verdict wh_schema_validate_part(const wh_schema *schema, const wh_json *doc, wh_schema_spent *spent, wh_schema_result *result,
+                                          apr_pool_t *p);
 
 /** The draft the root of a compiled schema is in. */
 int wh_schema_draft_of(const wh_schema *schema);

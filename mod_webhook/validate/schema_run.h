@@ -29,8 +29,7 @@ typedef struct wh_run {
     struct wh_chunk *chunks;   /* a stack of marks */
     int explaining;
     wh_schema_result *spare;   /* two, for alternatives; in the second pass */
-    wh_pattern_budget patterns;
-    int patterns_ready;
+    wh_schema_spent *spent;    /* by this document and others of the same payload; of it the second ones while noting */
     apr_pool_t *p, *scratch;
 } wh_run;
 

@@ -10,11 +10,11 @@ int wh_run_matches(wh_run *c, const wh_pattern *pattern, const char *text, apr_s
 {
     int rc;
 
-    if (!c->patterns_ready) {
-        wh_pattern_budget_init(&c->patterns, WH_PATTERN_STEPS_FOR(c->doc->text.len), c->p);
-        c->patterns_ready = 1;
+    if (!c->spent->ready[c->noting]) {
+        wh_pattern_budget_init(&c->spent->patterns[c->noting], WH_PATTERN_STEPS_FOR(c->doc->text.len), c->p);
+        c->spent->ready[c->noting] = 1;
     }
-    rc = wh_pattern_match(pattern, text, len, &c->patterns);
+    rc = wh_pattern_match(pattern, text, len, &c->spent->patterns[c->noting]);
     return rc < 0 ? wh_run_refuse(c, "regex-limit", n, keyword, at) : rc;
 }
 

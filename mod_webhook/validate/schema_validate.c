@@ -444,21 +444,24 @@ int wh_run_visit(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *
 
 static int pass(wh_run *c, int quiet, apr_uint64_t limit)
 {
-    c->steps = 0;
+    int valid;
+
+    c->steps = c->spent->steps[!quiet];
     c->limit = limit;
     c->depth = c->schema->depth;
     c->quiet = quiet;
     c->noting = !quiet;
     c->refused = NULL;
     c->scopes = 1;
-    c->patterns_ready = 0;
-    return wh_run_visit(c, c->schema->root, &c->doc->root, NULL);
+    valid = wh_run_visit(c, c->schema->root, &c->doc->root, NULL);
+    c->spent->steps[!quiet] = c->steps;
+    return valid;
 }
 
-wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json *doc, apr_hash_t *skip, wh_schema_result *result,
-                                         apr_pool_t *p)
+static wh_schema_verdict validate(const wh_schema *schema, const wh_json *doc, apr_hash_t *skip, wh_schema_spent *spent,
+                                  wh_schema_result *result, apr_pool_t *p)
 {
-    apr_uint64_t limit = schema->steps + (apr_uint64_t)schema->steps * (doc->text.len / MIB);
+    apr_uint64_t before = spent->steps[0], limit = schema->steps + (apr_uint64_t)schema->steps * (doc->text.len / MIB);
     wh_run c;
     int valid;
 
@@ -467,6 +470,7 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
     c.schema = schema;
     c.doc = doc;
     c.skip = skip;
+    c.spent = spent;
     c.result = result;
     c.p = p;
     if (schema->dynamic) {
@@ -474,7 +478,7 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
         c.scope[0] = schema->root->resource;
     }
     valid = pass(&c, 1, limit);
-    result->steps = c.steps;
+    result->steps = c.steps - before;
     if (c.refused) {
         wh_run_tell(&c);
         result->reason = c.refused;
@@ -491,7 +495,22 @@ wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json 
     return result->verdict = WH_SCHEMA_INVALID;
 }
 
+wh_schema_verdict wh_schema_validate_but(const wh_schema *schema, const wh_json *doc, apr_hash_t *skip, wh_schema_result *result,
+                                         apr_pool_t *p)
+{
+    wh_schema_spent own;
+
+    memset(&own, 0, sizeof(own));
+    return validate(schema, doc, skip, &own, result, p);
+}
+
 wh_schema_verdict wh_schema_validate(const wh_schema *schema, const wh_json *doc, wh_schema_result *result, apr_pool_t *p)
 {
     return wh_schema_validate_but(schema, doc, NULL, result, p);
+}
+
+wh_schema_verdict wh_schema_validate_part(const wh_schema *schema, const wh_json *doc, wh_schema_spent *spent, wh_schema_result *result,
+                                          apr_pool_t *p)
+{
+    return validate(schema, doc, NULL, spent, result, p);
 }

@@ -101,7 +101,7 @@ static void check_place(const char *text, const char *value, webhook_place place
         webhook_slice name, argument;
 
         check(strstr(text, slot) != NULL && wh_slot_split(slot, strlen(slot), &name, &argument) && wh_slot_len(slot, strlen(slot)) == strlen(slot));
-        wh_slot_is_sensitive(slot);
+        wh_slot_is_sensitive(slot, NULL);
         wh_shape_put(&b, slot, value, NULL);
     }
     wh_buf_adds(&b, "}");

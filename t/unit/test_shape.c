@@ -142,7 +142,11 @@ int main(void)
     check_parse();
     check_places();
     check_fill();
-    ok(wh_slot_is_sensitive("%{req:Authorization}") && wh_slot_is_sensitive("%{webhook_json:/api_key}")
-       && !wh_slot_is_sensitive("%{webhook_json:/ref}"), "slots that are shown to nobody");
+    static const char *const credentials[] = { "x-doorbell", "knock", NULL };
+    ok(wh_slot_is_sensitive("%{req:Authorization}", NULL) && wh_slot_is_sensitive("%{webhook_json:/api_key}", NULL)
+       && !wh_slot_is_sensitive("%{webhook_json:/ref}", credentials), "slots that are shown to nobody");
+    ok(wh_slot_is_sensitive("%{webhook_urlenc:%{req:X-Doorbell}}", credentials) && !wh_slot_is_sensitive("%{req:X-Doorbell}", NULL)
+       && !wh_slot_is_sensitive("%{req:X-Doorbells}", credentials), "among them what the scheme reads");
+    ok(wh_slot_is_sensitive("%{webhook_urlenc:%{QUERY_STRING}}", NULL), "and the query");
     return tap_done();
 }

@@ -6,7 +6,7 @@
 #   make -f apxs.mk run        a private Apache with a demonstration, kept serving  (PORT= RUN_ONCE=1)
 #   make -f apxs.mk test       guards, unit tests, fuzz corpus, the whole suite     (TESTS="t/00-load.t …")
 #   make -f apxs.mk check      the part of it that needs no server
-#   make -f apxs.mk install    into Apache                                          (DESTDIR= PREFIX=)
+#   make -f apxs.mk install    into Apache; uninstall: out of it again               (DESTDIR= PREFIX=)
 #   make -f apxs.mk chaos      kill loops                                          (CYCLES= SEED= FAULT=F2 MPM=)
 #   make -f apxs.mk mutations  changed requests that must all be refused            (COUNT=1000000)
 #   make -f apxs.mk dudect     does the time of a comparison tell anything?         (SAMPLES=1000000)
@@ -48,7 +48,7 @@ all: $(MODULE) $(TOOL)
 
 # Goals that install what they need, then build in a make of their own: before
 # that there may be no compiler to ask for its flags.
-OUTER := deps run test bench schemas chaos asan valgrind fuzz mutations dudect clean
+OUTER := deps run test bench schemas chaos asan valgrind fuzz mutations dudect clean uninstall
 .PHONY: all check install units modules benches $(OUTER)
 
 deps:
@@ -79,6 +79,8 @@ dudect:
 	$(Q)build/deps.sh build && $(SELF) $(BUILD)/dudect/compare && $(BUILD)/dudect/compare $(or $(SAMPLES),1000000)
 clean:
 	$(Q)rm -rf $(BUILD)
+uninstall:
+	$(Q)build/install.sh uninstall
 
 ifneq ($(filter-out $(OUTER),$(or $(MAKECMDGOALS),all)),)
 

@@ -3,6 +3,7 @@
 # The body: read once, whole, within its size and time; whatever is short, broken or late is refused and leaves nothing behind.
 use lib 't/lib';
 use WebhookTest;
+use Errno qw(EAGAIN);
 use Time::HiRes ();
 
 my $secret = 'body-secret';
@@ -22,6 +23,13 @@ WebhookBodyMemory 16K
     WebhookSecret file:@DIR@/secret
     WebhookBodyTimeout 1s
     WebhookDrop
+</Location>
+<Location "/denied">
+    SetHandler    webhook
+    WebhookVerify github
+    WebhookSecret file:@DIR@/secret
+    WebhookDrop
+    Require ip    192.0.2.1
 </Location>
 <Location "/core">
     SetHandler    webhook
@@ -197,8 +205,37 @@ my @malformed = (
     ['CR in header', "X-Cr: a\rb\r\nContent-Length: $len\r\n\r\n$good"],
     ['header without colon', "nocolon\r\nContent-Length: $len\r\n\r\n$good"],
     ['no body at all', "Content-Length: 0\r\n\r\n"],
+    ['length in Arabic digits', "Content-Length: \xd9\xa1\xd9\xa0\r\n\r\n$good"],
+    ['length with a fraction', "Content-Length: $len.0\r\n\r\n$good"],
+    ['length with an exponent', "Content-Length: 1e1\r\n\r\n$good"],
+    ['length with a NUL', "Content-Length: $len\0\r\n\r\n$good"],
+    ['length and another of a different case', "Content-Length: $len\r\nCONTENT-LENGTH: 0\r\n\r\n$good"],
+    ['length that is too small', "Content-Length: " . ($len - 3) . "\r\n\r\n$good"],
+    ['length of 64 bits', "Content-Length: 18446744073709551626\r\n\r\n$good"],
+    ['bare LF lines', "Content-Length: $len\n\n$good"],
+    ['bare CR line', "Content-Length: $len\rX-A: b\r\n\r\n$good"],
+    ['header name with a space', "Content Length: $len\r\n\r\n$good"],
+    ['header name with a tab', "Content-Length\t: $len\r\n\r\n$good"],
+    ['nameless header', ": x\r\nContent-Length: $len\r\n\r\n$good"],
+    ['line without end', "X-Long: " . ('a' x 20_000) . "\r\nContent-Length: $len\r\n\r\n$good"],
+    ['200 headers', join('', map { "X-$_: y\r\n" } 1 .. 200) . "Content-Length: $len\r\n\r\n$good"],
+    ['chunk size with 0x', sprintf "Transfer-Encoding: chunked\r\n\r\n0x%x\r\n%s\r\n0\r\n\r\n", $len, $good],
+    ['chunk size with a sign', sprintf "Transfer-Encoding: chunked\r\n\r\n+%x\r\n%s\r\n0\r\n\r\n", $len, $good],
+    ['chunk size behind a space', sprintf "Transfer-Encoding: chunked\r\n\r\n %x\r\n%s\r\n0\r\n\r\n", $len, $good],
+    ['chunk extension with a bare LF', sprintf "Transfer-Encoding: chunked\r\n\r\n%x;a=b\n%s\r\n0\r\n\r\n", $len, $good],
+    ['chunk extension without end', sprintf "Transfer-Encoding: chunked\r\n\r\n%x;%s\r\n%s\r\n0\r\n\r\n", $len, 'e' x 20_000, $good],
+    ['length in a trailer', sprintf "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nContent-Length: 400\r\n\r\n", $len, $good],
+    ['trailer that is none', sprintf "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\nnocolon\r\n\r\n", $len, $good],
+    ['last chunk twice', sprintf "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n0\r\n\r\n", $len, $good],
+    ['last chunk of many noughts', sprintf "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n%s\r\n\r\n", $len, $good, '0' x 40],
+    ['coding with a vertical tab', sprintf "Transfer-Encoding: \x0bchunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", $len, $good],
+    ['coding in quotes', sprintf qq(Transfer-Encoding: "chunked"\r\n\r\n%x\r\n%s\r\n0\r\n\r\n), $len, $good],
+    ['coding with a parameter', sprintf "Transfer-Encoding: chunked;q=1\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", $len, $good],
+    ['empty coding', sprintf "Transfer-Encoding:\r\nContent-Length: $len\r\n\r\n$good"],
+    ['folded coding', sprintf "Transfer-Encoding:\r\n chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", $len, $good],
     ['length and chunked', sprintf "Content-Length: 400\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", $len, $good],
 );
+cmp_ok scalar(@malformed), '>=', 40, 'ways to say it wrongly';
 for (@malformed) {
     my ($name, $rest) = @$_;
     my @headers = (Host => 'localhost', @{ github_headers($secret, $good) });
@@ -217,6 +254,47 @@ for (@malformed) {
     cmp_ok scalar(@status), '<=', 2, "$name: no more answers than requests";
     is_deeply [grep { !/^(?:202|4\d\d|501)$/ } @status], [], "$name: no server error";
     $expected += $kept;
+}
+
+# ---- a refused sender that does not stop: it is cut off soon, and has no worker meanwhile ----
+{
+    my %conn;
+    my $big = 1 << 30;
+    for (['no signature', ['Content-Type' => 'application/json', 'Content-Length' => 4_000_000]],
+        ['no signature, chunked', ['Content-Type' => 'application/json', 'Transfer-Encoding' => 'chunked']],
+        ['too large', [@{ github_headers($secret, 'x') }, 'Content-Length' => $big]],
+        ['too large, chunked', [@{ github_headers($secret, 'x') }, 'Transfer-Encoding' => 'chunked']],
+        ['media type', ['Content-Type' => 'text/plain', 'Content-Length' => $big]],
+        ['method', ['Content-Length' => $big], 'PUT'], ['address', ['Content-Length' => $big], 'POST', '/denied'],
+        ['silent', [@{ github_headers($secret, 'x') }, 'Content-Length' => 100], 'POST', '/slow']) {
+        my ($name, $headers, $method, $path) = @$_;
+        my $c = $srv->connect;
+        $c->print($bytes->($method // 'POST' => $path // '/hook', headers => $headers, keepalive => 1));
+        my $piece = 'z' x 65_536;
+        $piece = sprintf "10000\r\n%s\r\n", $piece if $name =~ /chunked/;
+        # its own refusals come while it is still sending
+        if ($name =~ /^too large, chunked/) { $c->print($piece) for 1 .. 70 }
+        my $res = $c->response('POST');
+        like $res->status, qr/^(?:401|403|404|405|408|413|415)$/, "$name: refused with " . $res->status;
+        $c->sock->blocking(0);
+        $conn{$name} = { sock => $c->sock, piece => $piece, since => Time::HiRes::time() };
+    }
+    is $srv->github('/hook', $secret, '{}')->status, 202, 'a good request meanwhile';
+    $expected++;
+    local $SIG{PIPE} = 'IGNORE';
+    my %over;
+    while (%conn) {
+        for my $name (keys %conn) {
+            my $me = $conn{$name};
+            my $sent = syswrite $me->{sock}, $me->{piece};
+            my $seconds = Time::HiRes::time() - $me->{since};
+            next if (defined $sent || $!{EAGAIN}) && $seconds < 25;
+            $over{$name} = sprintf '%.1f s', $seconds if $seconds >= 25;
+            delete $conn{$name};
+        }
+        select undef, undef, undef, 0.02;
+    }
+    is_deeply \%over, {}, 'each is cut off long before the 30 s that httpd would read on';
 }
 
 # ---- pipelining after refusals: what was read whole may be followed, what was not ends the connection ----

@@ -4,6 +4,7 @@
 # machine, and what arrives is judged.
 use lib 't/lib';
 use WebhookTest;
+use WebhookTest::Manual;
 
 my %recipe;
 {
@@ -16,8 +17,8 @@ my %recipe;
     }
 }
 my @names = sort keys %recipe;
-is join(', ', @names), 'A broker that speaks CloudEvents, A deployment script, Discord, Microsoft Teams, One push, two upstreams, Payments to an upstream API, Slack',
-    'the recipes of the page';
+is join(', ', @names), 'A broker that speaks CloudEvents, A deployment script, Discord, Microsoft Teams, Slack', 'the recipes of the page';
+$recipe{$_} = WebhookTest::Manual::recipe('choosing.md', $_) for qw(payments fan-out);
 
 my $up = WebhookTest::Upstream->new(sub { $_[0]{path} =~ m{^/api/webhooks} ? [204] : $_[0]{path} =~ m{/triggers/} ? [202] : [200, [], 'ok'] });
 my $secret = 'recipes-secret';
@@ -32,7 +33,7 @@ sub start {
     my $port = $up->port;
     $conf =~ s{https?://[a-z0-9.-]+(?::\d+)?/}{http://127.0.0.1:$port/}g;
     $conf =~ s{http://127.0.0.1:$port/schemas}{http://adaptivecards.io/schemas}g; # a name, not an address
-    $conf =~ s{file:conf/\w+\.key}{file:\@DIR\@/secret}g;
+    $conf =~ s{file:(?:conf|/etc/apache2/webhook)/\w+\.key}{file:\@DIR\@/secret}g;
     $conf =~ s{/usr/local/bin/deploy}{\@DIR\@/deploy}g;
     $srv = WebhookTest::Server->new(name => lc $name =~ s/\W+/-/gr);
     mkdir $srv->path('out');
@@ -95,7 +96,7 @@ for (['Slack', '/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX'], ['Micr
 
 # ---- payments ----
 {
-    start('Payments to an upstream API');
+    start('payments');
     my $stripe = sub {
         my ($event) = @_;
         my $body = json_encode($event);
@@ -116,9 +117,9 @@ for (['Slack', '/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX'], ['Micr
 
 # ---- fan-out ----
 {
-    start('One push, two upstreams');
+    start('fan-out');
     my $body = push_by('octo');
-    my $id = github($body);
+    my $id = settle($srv->github('/hooks/github-all', $secret, $body));
     my %by = map { $_->{path} => $_ } requests($id);
     is join(' ', sort keys %by), '/hook /post', 'fan-out: both';
     is $by{'/hook'}{body}, $body, 'one with the received bytes';

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Secrets and expected signatures stay where they are: in none of the files a server writes at the highest log level, no answer, page, dump,
-# message of the tool, and no process's command line or environment.
+# message of the tool, no process's command line or environment; and what comes from a file or a program is in no core image.
 use lib 't/lib';
 use WebhookTest;
 use Digest::SHA ();
 use MIME::Base64 ();
+use POSIX ();
 
 my %secret = map { ($_ => "canary-$_-" . sha256_hex("$_$$")) } qw(file inline exec env token upstream query basic);
 my @mpm = (mpm => 'event', loglevel => 'warn webhook:trace8');
@@ -178,6 +179,48 @@ like $answer, qr/^PATH=/m, 'the persistent program has written down what it sees
     my $env = $job->{attempt_rows}[0]{output};
     like $env, qr/^WEBHOOK_ID=\Q$accepted[0]\E$/m, "a program's environment was seen";
     push @dont, ["a program's environment", $env =~ s/.*?(?=^PATH=)//smr], ['the persistent program\'s environment', $answer];
+}
+
+# ---- what a core image of each process would hold ----
+
+# The pages of a process that are there: in mappings that a core image has, or in those that are marked to be left out.
+sub pages {
+    my ($pid, $left_out) = @_;
+    my ($text, $at) = ('');
+    my $page = POSIX::sysconf(POSIX::_SC_PAGESIZE());
+    open my $mem, '<:raw', "/proc/$pid/mem" or return;
+    open my $map, '<:raw', "/proc/$pid/pagemap" or return;
+    for (split /^(?=[0-9a-f]+-[0-9a-f]+ )/m, slurp("/proc/$pid/smaps") // '') {
+        my ($from, $to, $readable, $name) = /^([0-9a-f]+)-([0-9a-f]+) (r?)\S+ \S+ \S+ \d+ *(.*)$/m or next;
+        my ($rss) = /^Rss:\s+(\d+)/m;
+        my ($flags) = /^VmFlags:(.*)$/m;
+        next if !$readable || !$rss || ($flags // '') =~ /\bio\b/ || $name =~ /^\[v/ || !!$left_out != !!(($flags // '') =~ /\bdd\b/);
+        no warnings 'portable'; # addresses have 64 bits
+        ($from, $to) = (hex $from, hex $to);
+        sysseek $map, $from / $page * 8, 0 or next;
+        sysread $map, my $entries, ($to - $from) / $page * 8;
+        my $n = 0;
+        for my $entry (unpack 'Q*', $entries) {
+            next if !(($entry >> 63) & 1) && ++$n;
+            sysseek $mem, $from + $n++ * $page, 0;
+            sysread $mem, $text, $page, length $text;
+        }
+    }
+    return $text;
+}
+SKIP: {
+    skip 'a sanitizer maps terabytes', 1 if $ENV{WEBHOOK_ASAN};
+    my $seen = pages($srv->pid);
+    skip 'the memory of other processes cannot be read here', 1 if !length($seen // '');
+    my $left_out = pages($srv->pid, 1) // '';
+    ok index($left_out, $secret{$_}) >= 0, "the secret \"$_\" is where core images do not look" for qw(file exec);
+    ok index($seen, $secret{env}) >= 0, 'one in the environment is where they do: it would have been seen';
+    for my $pid ($srv->processes) {
+        my $image = pages($pid) // next;
+        (my $what = slurp("/proc/$pid/comm") // '') =~ s/\n//;
+        cmp_ok length $image, '>', 500_000, "$what: its memory was read";
+        is_deeply [grep { index($image, $secret{$_}) >= 0 } qw(file exec)], [], "$what: a core image has neither";
+    }
 }
 
 # ---- dumps, pages, the tool ----

@@ -280,4 +280,49 @@ EOF
     is scalar(my @rows = $srv->ctl_json('list', '--limit', 300)), 4, 'flood: nothing of it is kept';
     note('pages served meanwhile: ' . ($good // 0));
 }
+# ---- 500 senders that stall, each with a worker: good ones go on, and what they took is given back ----
+{
+    my $many = "StartServers 9\nServerLimit 9\nThreadsPerChild 64\nMaxRequestWorkers 576\nMinSpareThreads 1\nMaxSpareThreads 576\nListenBacklog 511\n";
+    my $srv = WebhookTest::Server->new(name => 'stall', size => $many, conf => "RequestReadTimeout body=0\n$where" . <<'EOF');
+<Location "/stalled">
+    SetHandler webhook
+    WebhookUse main
+    WebhookBodyTimeout 5s
+</Location>
+EOF
+    spew($srv->path('secret'), $secret, 0600);
+    spew($srv->path('program'), "#!/bin/sh\ncat >/dev/null\n", 0755);
+    $srv->start;
+    my $body = body(20_000);
+    my $request = WebhookTest::Client::request_bytes(POST => '/stalled', body => $body, headers => github_headers($secret, $body));
+    my @peak;
+    for my $round (1 .. 3) {
+        my @slow = map { my $c = $srv->connect; $c->print(substr $request, 0, 10_000); $c } 1 .. 500;
+        my (@good, $drip);
+        # until the first is over, they drip: their time is bounded all told
+        while (!grep { my $in = ''; vec($in, fileno $_->sock, 1) = 1; select $in, undef, undef, 0 } $slow[0]) {
+            $_->print(substr $request, 10_000 + $drip, 1) for @slow;
+            $drip++;
+            push @good, $srv->github('/hook', $secret, body())->status;
+            select undef, undef, undef, 0.3;
+        }
+        is_deeply [grep { $_ != 202 } @good], [], 'stalled, ' . @good . ' good ones meanwhile: each is taken';
+        cmp_ok scalar(@good), '>', 1, 'stalled: there were some';
+        my %status;
+        $status{ $_->response('POST')->status }++ for @slow;
+        is_deeply \%status, { 408 => 500 }, 'stalled: each of 500 ends with 408';
+        $_->close for @slow;
+        quiet($srv);
+        my $sum = 0;
+        $sum += high_water($_) for grep { threads($_) > 60 } $srv->children;
+        push @peak, $sum;
+    }
+    note("resident, summed over the children: @peak KiB");
+    SKIP: {
+        skip 'a sanitizer keeps what is freed', 1 if $ENV{WEBHOOK_ASAN};
+        cmp_ok $peak[2] - $peak[1], '<', 16 * 1024, 'stalled: a third 500 take no memory that the second did not have';
+    }
+    my @rows = $srv->ctl_json('list', '--limit', 1000);
+    is scalar(grep { $_->{body_length} > 10_000 } @rows), 0, 'stalled: nothing of them is kept';
+}
 done_testing;

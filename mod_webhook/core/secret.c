@@ -8,27 +8,54 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct kept_bytes {
     unsigned char *data;
-    apr_size_t len;
+    apr_size_t len, mapped; /* mapped: 0 when the bytes lie in the pool */
 } kept_bytes;
 
 static apr_status_t cleanse(void *data)
 {
     kept_bytes *k = data;
+
     OPENSSL_cleanse(k->data, k->len);
+    if (k->mapped) {
+        munmap(k->data, k->mapped);
+    }
     return APR_SUCCESS;
+}
+
+/* Whole pages that are left out of core images, those that debuggers make of a live process too; the mark survives fork. */
+static unsigned char *undumped(apr_size_t bytes)
+{
+    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (at == MAP_FAILED) {
+        return NULL;
+    }
+    if (madvise(at, bytes, MADV_DONTDUMP) != 0) {
+        munmap(at, bytes);
+        return NULL;
+    }
+    return at;
 }
 
 unsigned char *wh_secret_room(apr_size_t len, apr_pool_t *p)
 {
     kept_bytes *k = apr_palloc(p, sizeof(*k));
+    apr_size_t page = (apr_size_t)sysconf(_SC_PAGESIZE);
+
     /* NUL behind, for APIs that want C strings; not counted. */
-    k->data = apr_pcalloc(p, len + 1);
     k->len = len;
+    k->mapped = (len + page) / page * page;
+    k->data = undumped(k->mapped);
+    if (!k->data) { /* no such pages left, or an old kernel: the secret is needed more than its absence from a core image */
+        k->mapped = 0;
+        k->data = apr_pcalloc(p, len + 1);
+    }
     apr_pool_cleanup_register(p, k, cleanse, apr_pool_cleanup_null);
     return k->data;
 }

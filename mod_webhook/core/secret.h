@@ -30,7 +30,10 @@ const char *wh_secret_read(webhook_slice *out, const char *path, const char **wa
 /** The rules for content alone, for bytes that came another way (environment, program, directive). @return as above */
 const char *wh_secret_accept(webhook_slice *bytes, const char **warning, apr_pool_t *p);
 
-/** Room for len bytes of a secret, all zero with a zero behind; cleansed when p goes. Lives in p. */
+/**
+ * Room for len bytes of a secret, all zero with a zero behind; cleansed when p goes. In pages of its own, which core images leave out
+ * (MADV_DONTDUMP), so for what is kept, not for every request. Children that are forked have it too.
+ */
 unsigned char *wh_secret_room(apr_size_t len, apr_pool_t *p);
 
 /** Copy bytes into such room. */

@@ -7,7 +7,6 @@
  */
 #include "dispatch/pipe.h"
 
-#include <apr_lib.h>
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,12 +20,12 @@
 #include "core/log.h"
 #include "core/reasons.h"
 #include "core/units.h"
+#include "dispatch/answers.h"
 
 #define LINE_MAX_BYTES 65536 /* a longer answer is no answer */
 #define ERROR_LINE_MAX 1024  /* standard error, per log message */
 #define ERROR_LINES 20       /* log messages ... */
 #define ERROR_PERIOD apr_time_from_sec(10) /* ... per period */
-#define DETAIL_MAX 512
 #define BACK_OFF_FIRST apr_time_from_sec(1)
 #define BACK_OFF_MAX apr_time_from_sec(60)
 #define CLOSE_WAIT apr_time_from_sec(1)
@@ -44,12 +43,6 @@ typedef struct item {
     int timed_out, timer;
 } item;
 
-typedef struct line_reader {
-    char *data;
-    apr_size_t len, room;
-    int skipping; /* the rest of a line that was too long */
-} line_reader;
-
 typedef enum program_state { IDLE, RUNNING, ENDING, BACKING_OFF } program_state;
 
 struct wh_persistent {
@@ -63,7 +56,7 @@ struct wh_persistent {
     wh_runner *runner;
     int in, out, err; /* our ends of the program's 0, 1, 2; -1: closed */
     int in_watched;
-    line_reader answers, errors;
+    wh_line_reader answers, errors;
     item *first, **tail;
     int restart_timer, overdue_timer, hang_up_timer, stopping, answered;
     apr_interval_time_t back_off;
@@ -317,17 +310,6 @@ static void on_in(int fd, int revents, void *baton)
 
 /* ---- reading answers ---- */
 
-static const char *clean_words(const char *text, apr_size_t len, apr_pool_t *p)
-{
-    char *s = apr_pstrmemdup(p, text, len < DETAIL_MAX ? len : DETAIL_MAX), *c;
-
-    for (c = s; *c; c++) {
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    }
-    return s;
-}
-
 static void ignore_line(wh_persistent *h, const char *line, apr_size_t len)
 {
     apr_time_t now = wh_monotonic();
@@ -344,90 +326,33 @@ static void ignore_line(wh_persistent *h, const char *line, apr_size_t len)
                          (int)(len < ERROR_LINE_MAX ? len : ERROR_LINE_MAX), line);
 }
 
-static void answer(wh_persistent *h, const char *line, apr_size_t len)
+static void on_answer(void *baton, const char *line, apr_size_t len)
 {
-    static const char *const verbs[] = { "ok", "retry", "fail" };
-    const char *id, *rest, *end;
-    apr_size_t verb_len;
-    apr_int64_t seconds = 0;
-    item *it = NULL;
-    int verb;
+    wh_persistent *h = baton;
+    wh_answer said;
+    apr_pool_t *p;
+    item *it;
 
     if (len && line[len - 1] == '\r')
         len--;
     if (!len)
         return;
-    end = line + len;
-    for (verb = 0; verb < 3; verb++) {
-        verb_len = strlen(verbs[verb]);
-        if (len > verb_len && !memcmp(line, verbs[verb], verb_len) && line[verb_len] == ' ')
-            break;
-    }
-    if (verb == 3) {
+    /* Also when it is late, or a mistake: whose it would be cannot be known. */
+    if (!wh_answer_parse(&said, line, len) || !(it = item_find(h, said.id.data, said.id.len))) {
         ignore_line(h, line, len);
         return;
     }
-    id = line + verb_len + 1;
-    for (rest = id; rest < end && *rest != ' '; rest++)
-        ;
-    if (!(it = item_find(h, id, (apr_size_t)(rest - id)))) {
-        ignore_line(h, line, len); /* late, or a mistake; whose it would be cannot be known */
-        return;
-    }
     h->answered = 1;
-    while (rest < end && *rest == ' ')
-        rest++;
-    if (verb == 0 && rest == end) {
-        item_finish(it, WEBHOOK_OUTCOME_DONE, 0, NULL, NULL, 0);
-    } else if (verb == 1 && (rest == end || wh_parse_int(rest, (apr_size_t)(end - rest), 0, 1000000000, &seconds) == APR_SUCCESS)) {
-        item_finish(it, WEBHOOK_OUTCOME_RETRY, 0, wh_failure_PROGRAM, "retry", apr_time_from_sec(seconds));
-    } else if (verb == 2) {
-        item_finish(it, WEBHOOK_OUTCOME_DEAD, 0, wh_failure_PROGRAM,
-                    rest < end ? clean_words(rest, (apr_size_t)(end - rest), it->attempt->pool) : NULL, 0);
-    } else {
+    p = it->attempt->pool;
+    if (said.malformed)
         item_finish(it, WEBHOOK_OUTCOME_RETRY, 0, wh_failure_PROTOCOL,
-                    apr_pstrcat(it->attempt->pool, "malformed answer: ", clean_words(line, len, it->attempt->pool), NULL), 0);
-    }
-}
-
-typedef void line_cb(wh_persistent *h, const char *line, apr_size_t len);
-
-/* Read what is there and call back per line. @return 0 at the end of the stream */
-static int read_lines(wh_persistent *h, int fd, line_reader *r, line_cb *cb, int *too_long)
-{
-    int turns;
-
-    *too_long = 0;
-    /* Bounded: a program that never stops writing must leave the loop its turn. */
-    for (turns = 0; turns < 64; turns++) {
-        char *start, *newline;
-        ssize_t n = read(fd, r->data + r->len, r->room - r->len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            return 1;
-        if (n <= 0)
-            return 0;
-        r->len += (apr_size_t)n;
-        start = r->data;
-        while ((newline = memchr(start, '\n', (apr_size_t)(r->data + r->len - start)))) {
-            if (!r->skipping)
-                cb(h, start, (apr_size_t)(newline - start));
-            r->skipping = 0;
-            start = newline + 1;
-        }
-        r->len -= (apr_size_t)(start - r->data);
-        memmove(r->data, start, r->len);
-        if (r->len == r->room) {
-            if (!r->skipping)
-                cb(h, r->data, r->len);
-            *too_long = 1;
-            r->skipping = 1;
-            r->len = 0;
-        }
-    }
-    return 1;
+                    apr_pstrcat(p, "malformed answer: ", wh_answer_words(line, len, p), NULL), 0);
+    else if (said.outcome == WEBHOOK_OUTCOME_DONE)
+        item_finish(it, said.outcome, 0, NULL, NULL, 0);
+    else if (said.outcome == WEBHOOK_OUTCOME_RETRY)
+        item_finish(it, said.outcome, 0, wh_failure_PROGRAM, "retry", said.retry_after);
+    else
+        item_finish(it, said.outcome, 0, wh_failure_PROGRAM, said.words.len ? wh_answer_words(said.words.data, said.words.len, p) : NULL, 0);
 }
 
 static void on_out(int fd, int revents, void *baton)
@@ -436,7 +361,7 @@ static void on_out(int fd, int revents, void *baton)
     int too_long, open;
 
     (void)revents;
-    open = read_lines(h, fd, &h->answers, answer, &too_long);
+    open = wh_read_lines(fd, &h->answers, on_answer, h, &too_long);
     if (too_long)
         end_program(h, WH_PIPE_GRACE, "the program wrote an answer without an end and was ended");
     if (!open) {
@@ -445,13 +370,18 @@ static void on_out(int fd, int revents, void *baton)
     }
 }
 
+static void on_error_line(void *baton, const char *line, apr_size_t len)
+{
+    ignore_line(baton, line, len);
+}
+
 static void on_err(int fd, int revents, void *baton)
 {
     wh_persistent *h = baton;
     int too_long;
 
     (void)revents;
-    if (!read_lines(h, fd, &h->errors, ignore_line, &too_long))
+    if (!wh_read_lines(fd, &h->errors, on_error_line, h, &too_long))
         close_pipe(h, &h->err);
 }
 

@@ -235,10 +235,13 @@ int wh_digest_check(wh_vctx *c)
         return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "%s, the digest of the body, is %s", v->digest_loc.text,
                        found == WH_TWICE ? "there more than once" : "missing");
     }
+    if (!wh_hash_bytes(v, v->digest_alg, c->req->body.data, c->req->body.len, md)) {
+        c->failed = 1;
+        return wh_deny(c, WH_REFUSAL_INTERNAL, "the digest could not be made");
+    }
     max = wh_decoded_max(v->digest_encoding, text.len);
     room = apr_palloc(c->p, max + 1);
     if (max > 256 || wh_decode(v->digest_encoding, 0, text.data, text.len, room, max, &len) != APR_SUCCESS
-        || !wh_hash_bytes(v, v->digest_alg, c->req->body.data, c->req->body.len, md)
         || !wh_equal(room, len, md, wh_digest_size(v->digest_alg))) {
         return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "the body does not match %s", v->digest_loc.text);
     }
@@ -384,8 +387,11 @@ static int match_public(wh_vctx *c, const wh_message *m, const wh_key **keys, in
             have[alg->digest] = 1;
         }
         for (k = 0; k < n_keys; k++) {
+            int ok;
             if (!candidate_applies(&c->candidates[i], keys[k], keys, n_keys)) continue;
-            if (wh_public_verify(keys[k], alg, md[alg->digest], whole, c->candidates[i].bytes, c->candidates[i].len) && hit < 0) hit = k;
+            ok = wh_public_verify(keys[k], alg, md[alg->digest], whole, c->candidates[i].bytes, c->candidates[i].len);
+            if (ok < 0) c->failed = 1;
+            if (ok > 0 && hit < 0) hit = k;
         }
     }
     return hit;

@@ -365,8 +365,11 @@ static int check_content_digest(wh_vctx *c, const input *in)
         d = strcmp(key, "sha-256") == 0 ? WH_SHA256 : strcmp(key, "sha-512") == 0 ? WH_SHA512 : -1;
         if (d >= 0) { /* the other algorithms of the registry are broken */
             strong++;
-            if (!wh_hash_bytes(c->v, (wh_digest)d, c->req->body.data, c->req->body.len, md)
-                || !wh_equal(md, wh_digest_size((wh_digest)d), bytes.data, bytes.len)) {
+            if (!wh_hash_bytes(c->v, (wh_digest)d, c->req->body.data, c->req->body.len, md)) {
+                c->failed = 1;
+                return wh_deny(c, WH_REFUSAL_INTERNAL, "the digest could not be made");
+            }
+            if (!wh_equal(md, wh_digest_size((wh_digest)d), bytes.data, bytes.len)) {
                 return wh_deny(c, WH_REFUSAL_DIGEST_MISMATCH, "the body does not match content-digest");
             }
         }
@@ -478,13 +481,14 @@ static int verify_input(wh_vctx *c, const input *in, const webhook_secrets *secr
             if ((alg && a != alg) || !wh_alg_fits_key(a->alg, keys[k])) continue;
             tried++;
             if (a->alg->kind == WH_ALG_DIGEST) {
-                ok = wh_mac_one(keys[k], a->alg->digest, m, md)
-                     && wh_equal(md, wh_digest_size(a->alg->digest), in->sig.data, in->sig.len);
+                ok = !wh_mac_one(keys[k], a->alg->digest, m, md)
+                         ? -1 : wh_equal(md, wh_digest_size(a->alg->digest), in->sig.data, in->sig.len);
             } else {
-                ok = (a->alg->kind == WH_ALG_ED25519 || wh_hash_message(c->v, a->alg->digest, m, NULL, md))
-                     && wh_public_verify(keys[k], a->alg, md, text, (const unsigned char *)in->sig.data, in->sig.len);
+                ok = a->alg->kind != WH_ALG_ED25519 && !wh_hash_message(c->v, a->alg->digest, m, NULL, md)
+                         ? -1 : wh_public_verify(keys[k], a->alg, md, text, (const unsigned char *)in->sig.data, in->sig.len);
             }
-            if (ok && hit < 0) hit = k;
+            if (ok < 0) c->failed = 1;
+            if (ok > 0 && hit < 0) hit = k;
         }
     }
     if (!tried) return wh_key_missing(c, "the signature names a key this endpoint does not have");

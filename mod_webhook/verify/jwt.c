@@ -83,7 +83,9 @@ static int parse_part(wh_vctx *c, const char *s, apr_size_t len, wh_json **doc)
 
     if (!segment(c, s, len, &bytes, &text.len)) return 0;
     text.data = (const char *)bytes;
-    return wh_json_parse(doc, text, NULL, c->p, &err) == APR_SUCCESS && wh_json_typeof(wh_json_root(*doc)) == WH_JSON_OBJECT;
+    if (wh_json_parse(doc, text, NULL, c->p, &err) == APR_SUCCESS) return wh_json_typeof(wh_json_root(*doc)) == WH_JSON_OBJECT;
+    if (strcmp(err.reason, "memory") == 0) c->failed = 1;
+    return 0;
 }
 
 static int find_token(wh_vctx *c, webhook_slice *out)
@@ -236,10 +238,16 @@ static int hashed_claim(wh_vctx *c, const wh_claim_rule *rule, const wh_json_val
     webhook_slice text = wh_json_string(v);
     apr_size_t len;
 
-    if (!text.len || text.len > 130 || wh_decoded_max(rule->encoding, text.len) > sizeof(room)) return 0;
-    return wh_decode(rule->encoding, rule->encoding == WH_ENC_BASE64URL ? WH_DECODE_PADDED : 0, text.data, text.len, room, sizeof(room),
-                     &len) == APR_SUCCESS
-           && wh_hash_bytes(c->v, rule->digest, message.data, message.len, md) && wh_equal(room, len, md, wh_digest_size(rule->digest));
+    if (!text.len || text.len > 130 || wh_decoded_max(rule->encoding, text.len) > sizeof(room)
+        || wh_decode(rule->encoding, rule->encoding == WH_ENC_BASE64URL ? WH_DECODE_PADDED : 0, text.data, text.len, room, sizeof(room),
+                     &len) != APR_SUCCESS) {
+        return 0;
+    }
+    if (!wh_hash_bytes(c->v, rule->digest, message.data, message.len, md)) {
+        c->failed = 1;
+        return 0;
+    }
+    return wh_equal(room, len, md, wh_digest_size(rule->digest));
 }
 
 static int rule_holds(wh_vctx *c, const wh_claim_rule *rule, const wh_json_value *v)
@@ -309,12 +317,13 @@ void wh_jwt_verify(wh_vctx *c, const webhook_secrets *secrets)
         if (!key_applies(&t, keys[k])) continue;
         tried++;
         if (t.alg->kind == WH_ALG_DIGEST) {
-            ok = wh_mac_one(keys[k], t.alg->digest, m, md) && wh_equal(md, wh_digest_size(t.alg->digest), t.sig, t.sig_len);
+            ok = !wh_mac_one(keys[k], t.alg->digest, m, md) ? -1 : wh_equal(md, wh_digest_size(t.alg->digest), t.sig, t.sig_len);
         } else {
             if (!have_md && t.alg->kind != WH_ALG_ED25519) have_md = wh_hash_message(c->v, t.alg->digest, m, NULL, md);
-            ok = wh_public_verify(keys[k], t.alg, md, t.signing, t.sig, t.sig_len);
+            ok = !have_md && t.alg->kind != WH_ALG_ED25519 ? -1 : wh_public_verify(keys[k], t.alg, md, t.signing, t.sig, t.sig_len);
         }
-        if (ok && hit < 0) hit = k;
+        if (ok < 0) c->failed = 1;
+        if (ok > 0 && hit < 0) hit = k;
     }
     if (!tried) wh_key_missing(c, "the token names a key this endpoint does not have, or one of another type");
     else if (hit < 0) wh_deny(c, WH_REFUSAL_SIGNATURE_MISMATCH, "no secret of this endpoint gives this token's signature");

@@ -400,7 +400,8 @@ int wh_decrypt(wh_vctx *c, webhook_slice text, webhook_slice *out);
 wh_found wh_build(wh_vctx *c, wh_loc_kind kind, webhook_slice *out);
 
 /* public_key.c */
-/** Whether sig is the public key's signature. `digest` is the message's digest (not used by Ed25519, which wants msg). */
+/** Whether sig is the public key's signature. `digest` is the message's digest (not used by Ed25519, which wants msg).
+ *  @return 1 yes; 0 no; -1: there was no memory to tell, the caller sets wh_vctx.failed */
 int wh_public_verify(const wh_key *key, const wh_alg *alg, const unsigned char *digest, webhook_slice msg, const unsigned char *sig,
                      apr_size_t sig_len);
 
@@ -409,7 +410,7 @@ void wh_engine_verify(wh_vctx *c, const webhook_secrets *secrets);
 int wh_mac_one(const wh_key *key, wh_digest d, const wh_message *m, unsigned char out[EVP_MAX_MD_SIZE]);
 /** Constant-time equality of two runs of public length. */
 int wh_equal(const void *a, apr_size_t alen, const void *b, apr_size_t blen);
-/** Digest of a run of pieces. @return 1 or 0 */
+/** Digest of a run of pieces. @return 1; 0: no memory, like wh_mac_one and wh_hash_bytes */
 int wh_hash_message(const webhook_verifier *v, wh_digest d, const wh_message *m, const wh_key *key, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_hash_bytes(const webhook_verifier *v, wh_digest d, const void *data, apr_size_t len, unsigned char out[EVP_MAX_MD_SIZE]);
 int wh_alg_fits_key(const wh_alg *alg, const wh_key *key);

@@ -3,11 +3,10 @@
  * What a hostile document may cost the JSON reader, and that nothing it reads is changed: limits to the byte, nesting on a small stack,
  * memory of the shapes that amplify most, and both twins of every scan.
  */
+#include "json_text.h"
 #include "memory.h"
-#include "tap.h"
 
 #include <apr_general.h>
-#include <apr_strings.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/json.h"
 #include "core/json_scan.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -28,25 +26,6 @@
 #ifndef SANITIZED
 #define SANITIZED 0
 #endif
-
-static apr_pool_t *pool;
-
-static const char *reason_of(webhook_slice text, const wh_json_limits *limits, wh_json **doc, apr_size_t *offset)
-{
-    wh_json_error err = { NULL, 0 };
-    apr_status_t rv = wh_json_parse(doc, text, limits, pool, &err);
-
-    if (offset)
-        *offset = err.offset;
-    return rv == APR_SUCCESS ? NULL : err.reason;
-}
-
-static webhook_slice slice(const char *s)
-{
-    webhook_slice text = { s, strlen(s) };
-
-    return text;
-}
 
 static unsigned long long random_state = 88172645463325252ull;
 
@@ -71,22 +50,6 @@ static webhook_slice repeated(const char *open, const char *unit, apr_size_t tim
         wh_buf_add(&b, unit, len);
     b.len--;
     wh_buf_adds(&b, close);
-    text.data = b.data;
-    text.len = b.len;
-    return text;
-}
-
-static webhook_slice named(apr_size_t count, const char *prefix)
-{
-    webhook_slice text;
-    wh_buf b;
-
-    wh_buf_init(&b, pool, count * 16);
-    wh_buf_adds(&b, "{");
-    for (apr_size_t i = 0; i < count; i++) {
-        wh_buf_addf(&b, "%s\"%s%d\":0", i ? "," : "", prefix, (int)i);
-    }
-    wh_buf_adds(&b, "}");
     text.data = b.data;
     text.len = b.len;
     return text;

@@ -2,49 +2,12 @@
 /*
  * Names of members: the hash by which they are found and told apart, names made to meet, and members of one name.
  */
-#include "tap.h"
+#include "json_text.h"
 
 #include <apr_general.h>
-#include <apr_strings.h>
 #include <stdlib.h>
 
-#include "core/json.h"
 #include "core/json_hash.h"
-
-static apr_pool_t *pool;
-
-static const char *reason_of(webhook_slice text, const wh_json_limits *limits, wh_json **doc, apr_size_t *offset)
-{
-    wh_json_error err = { NULL, 0 };
-    apr_status_t rv = wh_json_parse(doc, text, limits, pool, &err);
-
-    if (offset)
-        *offset = err.offset;
-    return rv == APR_SUCCESS ? NULL : err.reason;
-}
-
-static webhook_slice slice(const char *s)
-{
-    webhook_slice text = { s, strlen(s) };
-
-    return text;
-}
-
-static webhook_slice named(apr_size_t count, const char *prefix)
-{
-    webhook_slice text;
-    wh_buf b;
-
-    wh_buf_init(&b, pool, count * 16);
-    wh_buf_adds(&b, "{");
-    for (apr_size_t i = 0; i < count; i++) {
-        wh_buf_addf(&b, "%s\"%s%d\":0", i ? "," : "", prefix, (int)i);
-    }
-    wh_buf_adds(&b, "}");
-    text.data = b.data;
-    text.len = b.len;
-    return text;
-}
 
 /* Names of `kind`, number i, of 28 bytes or fewer. */
 static int hostile_name(char *out, int kind, int i)

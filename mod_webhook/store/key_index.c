@@ -72,6 +72,7 @@ apr_status_t wh_key_index_map(wh_key_index *ix, apr_size_t max_keys)
         if (bytes <= MAP_MIN)
             return APR_ENOMEM;
     }
+    madvise(memory, HEAD_BYTES + bytes, MADV_DONTDUMP); /* address space, most of it: a core would carry it all */
     ix->head = memory;
     ix->slot = (uint64_t *)(void *)((char *)memory + HEAD_BYTES);
     ix->bytes = HEAD_BYTES + bytes;

@@ -5,6 +5,7 @@
  */
 #include "verify/scheme.h"
 
+#include <stddef.h>
 #include <string.h>
 
 const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v)
@@ -14,8 +15,9 @@ const webhook_scheme_traits *wh_scheme_traits(const webhook_verifier *v)
 
 static wh_vctx *make_context(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p)
 {
-    wh_vctx *c = apr_pcalloc(p, sizeof(*c));
+    wh_vctx *c = apr_palloc(p, sizeof(*c));
 
+    memset(c, 0, offsetof(wh_vctx, candidates));
     memset(verdict, 0, sizeof(*verdict));
     c->v = v;
     c->req = req;

@@ -321,10 +321,7 @@ typedef struct wh_vctx {
     int headers_only; /* screen(): the body is not there yet */
     int failed;       /* a library had no memory for what was to be computed: whatever is refused then, it is not the sender's fault */
 
-    int n_candidates;
-    wh_candidate candidates[WH_MAX_CANDIDATES];
-    int n_fields;
-    wh_field fields[WH_MAX_FIELDS];
+    int n_candidates, n_fields; /* of the lists at the end */
 
     webhook_slice ts_text, id_text;
     int have_ts, have_id;
@@ -343,6 +340,10 @@ typedef struct wh_vctx {
     signed char json_state, query_state, form_state, parts_state, payload_state; /* 0 not tried, 1 there, -1 not to be had */
     const wh_json *claims;
     const wh_json_value *item;
+
+    /* Most of the structure, and of a usual request one entry is used: not cleared. */
+    wh_candidate candidates[WH_MAX_CANDIDATES];
+    wh_field fields[WH_MAX_FIELDS];
 } wh_vctx;
 
 typedef enum wh_found { WH_ABSENT = 0, WH_FOUND = 1, WH_TWICE = -1, WH_BROKEN = -2 } wh_found;

@@ -193,13 +193,15 @@ const wh_pattern_row *wh_pattern_row_compile(const char *text, apr_size_t len, a
 int wh_pattern_row_match(const wh_pattern_row *row, const char *subject, apr_size_t len)
 {
     const unsigned char *at = (const unsigned char *)subject, *end = at + len;
+    unsigned bit = 1;
     int i;
 
-    for (i = 0; i < row->count; i++) {
+    for (i = 0; i < row->count; i++, bit <<= 1) {
         const row_part *part = &row->parts[i];
         const unsigned char *start = at, *stop = (apr_size_t)(end - at) > part->max ? at + part->max : end;
 
-        while (at < stop && row->parts_of[*at] >> i & 1) at++;
+        while (stop - at >= 4 && row->parts_of[at[0]] & row->parts_of[at[1]] & row->parts_of[at[2]] & row->parts_of[at[3]] & bit) at += 4;
+        while (at < stop && row->parts_of[*at] & bit) at++;
         if ((apr_size_t)(at - start) < part->min) return 0;
     }
     return !row->whole || at == end;

@@ -89,7 +89,7 @@ typedef struct wh_string_rules {
     apr_uint32_t min, max; /* code points */
     wh_pattern *pattern;
     wh_format_check *format;
-    unsigned base64 : 1, media_json : 1;
+    unsigned base64 : 1, media_json : 1, scratch : 1; /* scratch: some of these need memory */
 } wh_string_rules;
 
 #define BOUND_MINIMUM 0

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * pattern_row.c: most patterns of schemas are of one kind: from the beginning of the text on, so and so many of these characters, then of those
- * ("^[0-9a-f]{40}$", "^v[0-9]+\.[0-9]+"). They need no engine: one look at each character, without ever going back, decides. What
- * that costs is plainly proportional to the subject, and a fraction of what it takes to enter an engine.
+ * or one of these words ("^[0-9a-f]{40}$", "^v[0-9]+\.[0-9]+", "^refs/(heads|tags)/"). They need no engine: without ever going back, a look at
+ * each character, or one for each word, decides. What that costs is plainly proportional to the subject, and a fraction of what it takes to
+ * enter an engine.
  *
  * Never going back is right where a set that is repeated a variable number of times has no character in common with what may come next:
- * nothing but the set itself could then take a character of its run. A pattern where that is not so, or that holds anything but characters of
- * ASCII, classes of them and counts, is no row, and is the engine's.
+ * nothing but the set itself could then take a character of its run; and where no word begins another one. A pattern where that is not so, or
+ * that holds anything but characters of ASCII, classes of them, counts and words, is no row, and is the engine's.
  *
  * The text was parsed before (pattern_parse.c): it is valid ECMA-262 with the u flag, and what is not understood here is merely not a row.
  */
@@ -15,16 +16,20 @@
 #include <apr_strings.h>
 
 #include "validate/pattern_parts.h"
+#include "webhook_provider.h"
 
 #define PARTS_MAX 16 /* bits of a table's entries */
+#define WORDS_MAX 16 /* in one pair of brackets */
 #define SYNTAX "^$\\.*+?()[]{}|/"
 
 typedef struct row_part {
-    apr_uint32_t min, max; /* characters */
+    apr_uint32_t min, max;      /* characters */
+    const webhook_slice *words; /* one of these instead, NULL: characters */
+    int count;
 } row_part;
 
 struct wh_pattern_row {
-    apr_uint16_t parts_of[256]; /* by byte: a bit for each part that takes it; none takes one beyond ASCII */
+    apr_uint16_t parts_of[256]; /* by byte: a bit for each part that takes it (as the first, of a word); none takes one beyond ASCII */
     row_part parts[PARTS_MAX];
     apr_uint16_t count;
     int whole; /* ends with $ */
@@ -34,6 +39,7 @@ typedef struct row_reader {
     const char *at, *end;
     wh_pattern_row *row;
     unsigned bit; /* of the part that is read */
+    apr_pool_t *p;
 } row_reader;
 
 static void add_range(row_reader *r, unsigned first, unsigned last)
@@ -130,10 +136,56 @@ static int read_count(row_reader *r, row_part *part)
     return r->at == r->end || *r->at != '?'; /* the lazy ones are rare */
 }
 
+static int begins_other(const webhook_slice *words, int count)
+{
+    int i, k;
+
+    for (i = 0; i < count; i++) {
+        for (k = 0; k < count; k++) {
+            if (i != k && words[i].len <= words[k].len && memcmp(words[i].data, words[k].data, words[i].len) == 0) return 1;
+        }
+    }
+    return 0;
+}
+
+/* Behind the opening bracket: words of characters alone. @return 1, or 0: not understood */
+static int read_words(row_reader *r, row_part *part)
+{
+    webhook_slice words[WORDS_MAX];
+    char *text = apr_palloc(r->p, (apr_size_t)(r->end - r->at) + 1);
+    unsigned c;
+
+    if (r->end - r->at > 2 && r->at[0] == '?' && r->at[1] == ':') r->at += 2;
+    for (;;) {
+        webhook_slice *word = &words[part->count];
+
+        if (part->count == WORDS_MAX) return 0;
+        word->data = text;
+        while (r->at < r->end && *r->at != '|' && *r->at != ')') {
+            c = *r->at == '/' ? (unsigned char)*r->at++ : read_char(r, SYNTAX);
+            if (!c) return 0;
+            *text++ = (char)c;
+        }
+        word->len = (apr_size_t)(text - word->data);
+        if (!word->len || r->at == r->end) return 0;
+        add_range(r, (unsigned char)word->data[0], (unsigned char)word->data[0]);
+        part->count++;
+        if (*r->at++ == ')') break;
+    }
+    if (begins_other(words, part->count)) return 0;
+    part->min = part->max = 1;
+    part->words = apr_pmemdup(r->p, words, (apr_size_t)part->count * sizeof(words[0]));
+    return r->at == r->end || !strchr("*+?{", *r->at);
+}
+
 static int read_part(row_reader *r, row_part *part)
 {
     unsigned c;
 
+    if (*r->at == '(') {
+        r->at++;
+        return read_words(r, part);
+    }
     if (*r->at == '[') {
         r->at++;
         if (!read_class(r)) return 0;
@@ -175,7 +227,7 @@ static int may_go_back(const wh_pattern_row *row)
 const wh_pattern_row *wh_pattern_row_compile(const char *text, apr_size_t len, apr_pool_t *p)
 {
     wh_pattern_row row = {0};
-    row_reader r = {text, text + len, &row, 1};
+    row_reader r = {text, text + len, &row, 1, p};
 
     if (!len || *r.at++ != '^') return NULL;
     while (r.at < r.end) {
@@ -190,18 +242,42 @@ const wh_pattern_row *wh_pattern_row_compile(const char *text, apr_size_t len, a
     return may_go_back(&row) ? NULL : apr_pmemdup(p, &row, sizeof(row));
 }
 
+/* @return behind the word that is there, NULL: none is */
+static const unsigned char *__attribute__((noinline)) match_word(const row_part *part, const unsigned char *at, const unsigned char *end)
+{
+    int i;
+
+    for (i = 0; i < part->count; i++) {
+        apr_size_t len = part->words[i].len;
+        if (len <= (apr_size_t)(end - at) && memcmp(part->words[i].data, at, len) == 0) return at + len;
+    }
+    return NULL;
+}
+
+/* @return behind those characters that have the bit */
+static inline const unsigned char *match_run(const apr_uint16_t *parts_of, unsigned bit, const unsigned char *at, const unsigned char *stop)
+{
+    for (; stop - at >= 4; at += 4) {
+        if (!(parts_of[at[0]] & parts_of[at[1]] & parts_of[at[2]] & parts_of[at[3]] & bit)) break;
+    }
+    while (at < stop && parts_of[*at] & bit) at++;
+    return at;
+}
+
 int wh_pattern_row_match(const wh_pattern_row *row, const char *subject, apr_size_t len)
 {
     const unsigned char *at = (const unsigned char *)subject, *end = at + len;
+    const row_part *part = row->parts, *behind = part + row->count;
     unsigned bit = 1;
-    int i;
 
-    for (i = 0; i < row->count; i++, bit <<= 1) {
-        const row_part *part = &row->parts[i];
-        const unsigned char *start = at, *stop = (apr_size_t)(end - at) > part->max ? at + part->max : end;
+    for (; part < behind; part++, bit <<= 1) {
+        const unsigned char *start = at;
 
-        while (stop - at >= 4 && row->parts_of[at[0]] & row->parts_of[at[1]] & row->parts_of[at[2]] & row->parts_of[at[3]] & bit) at += 4;
-        while (at < stop && row->parts_of[*at] & bit) at++;
+        if (part->words) {
+            if ((at = match_word(part, at, end)) == NULL) return 0;
+            continue;
+        }
+        at = match_run(row->parts_of, bit, at, (apr_size_t)(end - at) > part->max ? at + part->max : end);
         if ((apr_size_t)(at - start) < part->min) return 0;
     }
     return !row->whole || at == end;

@@ -224,10 +224,11 @@ static int is_row(const char *pattern)
 static void rows(void)
 {
     static const char *const rows_[] = { "^", "^$", "^[0-9a-f]{40}$", "^v\\d+\\.\\d+", "^a?b*c+[d-f]{2,3}$", "^\\w+\\/x$", "^[]$", "^[-a\\]\\d]{0,2}x$", "^a{3}a*$", "^a{65535}$",
-                                         "^[a-c][a-c][a-c]?$", "^a+b?c" };
-    static const char *const others[] = { "", "a$", "^a|b", "^(a)$", "^.$", "^[^a]$", "^a+a$", "^a?a", "^a*b*a", "^a+?b", "^\\s", "^\\x41", "^\303\251", "^[\303\251]", "^a$b", "^\\b",
+                                         "^[a-c][a-c][a-c]?$", "^a+b?c",
+                                         "^refs/(heads|tags)/", "^(?:a|b|cd)$", "^a*(b|cb)" };
+    static const char *const others[] = { "", "a$", "^a|b", "^(a|)$", "^(a|ab)$", "^(ab|a)", "^(a|a)", "^(a)?", "^(?=a)b", "^(?<x>a)", "^(a|(b))", "^(a.)", "^(a[b])", "^a*(b|ab)", "^(a)\\1", "^(a|b)|c", "^.$", "^[^a]$", "^a+a$", "^a?a", "^a*b*a", "^a+?b", "^\\s", "^\\x41", "^\303\251", "^[\303\251]", "^a$b", "^\\b",
                                           "^abcdefghijklmnopq$", "^[a-z]{1,3}[x-z]", "^[\\u0061]", "^[\\b]", "^\\ca", "^a{1}b??", "^[-a]{0,2}-$" };
-    static const char *const sets[] = { "a", "b", "[ab]", "[b-d]", "c", "\\d", "[\\d-]", "\\w", "-", "\\.", "[]", "\\/" };
+    static const char *const sets[] = { "a", "b", "[ab]", "[b-d]", "c", "\\d", "[\\d-]", "\\w", "-", "\\.", "[]", "\\/", "(a|b)", "(ab|c|-\\.)", "(?:d0|d_)", "(b)" };
     static const char *const counts[] = { "", "", "", "?", "*", "+", "{2}", "{0}", "{1,2}", "{2,}", "{0,3}" };
     static const char letters[] = "aaabbbcd0-._]/\n";
     unsigned seed = 7, found = 0, wrong = 0, matched = 0, i, k, n;

@@ -22,7 +22,8 @@
 /* milliseconds << 16 | sequence of the last id made in this process */
 static uint64_t id_last;
 
-/* A forked child must not repeat its parent's ids: how often this process is a child, counted since anybody drew bytes. */
+/* A forked child must not repeat its parent's ids: how often this process became one, counted since anybody drew bytes. What _Fork() makes
+ * is not counted: such children only run programs. */
 static unsigned id_forks;
 static pthread_once_t id_watch = PTHREAD_ONCE_INIT;
 static int watching;

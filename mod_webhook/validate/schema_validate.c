@@ -97,20 +97,23 @@ static void marks_add(wh_marks *to, const wh_marks *from)
 
 /* ---- one schema in another ---- */
 
-/* What a node says about a member or element: for most of them the type says it all. */
+static int check_array(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m);
+static int check_object(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m);
+
+/* What a node says about a member or element: for most of them the type says it all, or one group does, and a visit is that and a step. */
 static inline int judge(wh_run *c, const wh_node *n, const wh_json_value *v)
 {
     unsigned bit = type_of(v);
+    int ok;
 
-    if (n->types & bit) {
-        if (!(n->busy & bit)) return 1;
-        /* a string that is asked for no more than what strings are asked: a visit is that and a step */
-        if (n->string && v->type == WH_JSON_STRING && !n->any && !c->skip && c->depth && c->steps < c->limit) {
-            c->steps++;
-            return wh_run_string(c, n, v);
-        }
-    }
-    return wh_run_visit(c, n, v, NULL);
+    if (n->types & bit && !(n->busy & bit)) return 1;
+    if (!(n->types & n->alone & bit) || c->skip || !c->depth || c->steps >= c->limit) return wh_run_visit(c, n, v, NULL);
+    c->steps++;
+    if (v->type == WH_JSON_STRING) return wh_run_string(c, n, v);
+    c->depth--;
+    ok = v->type == WH_JSON_ARRAY ? check_array(c, n, v, NULL) : check_object(c, n, v, NULL);
+    c->depth++;
+    return ok;
 }
 
 /* The verdict of a branch, without notes. */
@@ -166,6 +169,7 @@ static int check_array(wh_run *c, const wh_node *n, const wh_json_value *v, wh_m
     apr_uint32_t i, prefix = a->prefix.count < v->size ? a->prefix.count : v->size;
     int ok = 1;
 
+    if (!v->size && !a->min && !a->contains) return 1;
     if (!wh_run_spend(c, v->size)) return wh_run_refuse(c, "schema-budget", n, "items", v);
     if (v->size < a->min) FAIL("minItems", v);
     if (v->size > a->max) FAIL("maxItems", v);

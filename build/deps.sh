@@ -48,11 +48,11 @@ echo "installing:$missing"
 if [ $column = 3 ]; then
     exec $as_root dnf install -y --setopt=install_weak_deps=False $missing
 fi
-$as_root apt-get update -qq || echo "deps.sh: apt-get update failed, trying with the lists that are there" >&2
+$as_root apt-get update -qq -o Acquire::Retries=3 || echo "deps.sh: apt-get update failed, trying with the lists that are there" >&2
 plan=$($as_root apt-get install -s --no-install-recommends $missing 2>&1) || { printf '%s\n' "$plan" >&2; exit 1; }
 if printf '%s\n' "$plan" | grep -q '^Inst apache2 '; then
     echo "deps.sh: this would install the apache2 package, which starts a server on port 80; not done" >&2
     exit 1
 fi
-exec $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+exec $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Acquire::Retries=3 \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $missing

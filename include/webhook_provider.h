@@ -344,6 +344,12 @@ typedef struct webhook_store_conf webhook_store_conf;
 /** An open store: one per process (opened after fork), used by one thread at a time (the caller serialises). */
 typedef struct webhook_store webhook_store;
 
+/** What write() left to be made durable: the store's own business, kept by the caller. */
+typedef struct webhook_sync {
+    apr_uint64_t number;
+    int fd;
+} webhook_sync;
+
 /**
  * All calls return APR_SUCCESS only when the change is durable, and fill `res` otherwise. A failed store heals by itself: each
  * call tries again to open what is missing. No call waits longer than the store's lock timeout.
@@ -372,7 +378,8 @@ typedef struct webhook_store_provider {
     /**
      * Settle finished attempts, then lease due jobs, in one transaction. `settled` or `wants` may be empty (count 0).
      * Appends webhook_lease pointers to `leases`, fairly over the wanted handlers, oldest due first. Leases alone, without a
-     * settlement in the same turn, need not survive a power cut (only the death of any process): the attempt is then repeated.
+     * settlement in the same turn, need not survive a power cut (only the death of any process): the attempt is then repeated. What is leased
+     * is durable as a delivery.
      * @param next_due answer: earliest future due time over the wanted handlers, 0 if none
      */
     apr_status_t (*turn)(webhook_store *s, webhook_settlement *const *settled, int settled_count, const webhook_lease_want *wants,
@@ -411,6 +418,18 @@ typedef struct webhook_store_provider {
 
     /** Give back what enter() took. NULL where that is. */
     void (*leave)(webhook_store *s);
+
+    /** accept() in two steps, so that a caller can prepare its next batch, and other processes write theirs, during the sync. write() does all
+     *  that accept() does, but what it answers may only be told when sync_begin() says APR_SUCCESS or, after APR_INCOMPLETE, sync_end()
+     *  does. When these fail every item has failed, though it may still be found later. All three or none are NULL. */
+    apr_status_t (*write)(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_sync *sync, webhook_result *res);
+
+    /** Wait, no longer than the lock timeout and without the exclusive access of enter(), until what was written is durable (APR_SUCCESS) or it
+     *  is the caller's turn to make it so (APR_INCOMPLETE: sync_end() must follow at once, everybody waits for it). */
+    apr_status_t (*sync_begin)(webhook_store *s, webhook_sync *sync, webhook_result *res);
+
+    /** Any thread, also while another uses the handle. */
+    apr_status_t (*sync_end)(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res);
 
     /** The descriptor by whose locks the others see that this owner lives; -1: none. A child process that keeps a copy of it open keeps the
      *  owner alive: what runs a command does, so that the jobs of a killed dispatcher are not given away while its commands still run.

@@ -12,15 +12,10 @@
 #include <string.h>
 
 #include "core/reasons.h"
-#include "core/units.h"
 
 #define BATCH_MAX 64
-#define BATCH_LIMIT 1024
+#define BATCH_LIMIT 512
 #define BATCH_BYTES (4 * 1024 * 1024)
-
-/* For how long one process may go on committing batch after batch. Handing over costs more than a commit that finds its pages where the last
- * one left them: the next process wakes late and reads every page again. The others wait that much longer, once in a while. */
-#define STAY 5000
 
 typedef enum ticket_call { CALL_WAIT, CALL_LEAD, CALL_DECIDED } ticket_call;
 
@@ -38,12 +33,15 @@ struct wh_group {
     webhook_store *store; /* used by whoever leads */
     pthread_mutex_t mutex; /* guards what follows */
     int leading;           /* somebody leads, or runs a call of its own */
-    int entered;           /* the store is ours, from one leader to the next */
-    apr_time_t stay_until; /* monotonic; with entered */
     ticket *first, **last;
-    webhook_accept **batch; /* the leader's */
-    ticket **tickets;
 };
+
+/* A leader's, on its stack: while it waits for its sync the next one has a batch of its own. */
+typedef struct batch {
+    int n;
+    ticket *ticket[BATCH_LIMIT];
+    webhook_accept *item[BATCH_LIMIT];
+} batch;
 
 static void count(uint64_t *counter, int n)
 {
@@ -86,8 +84,6 @@ apr_status_t wh_group_create(wh_group **out, const wh_store_spec *spec, const wh
         g->conf.batch_max = BATCH_LIMIT;
     if (!g->conf.batch_bytes)
         g->conf.batch_bytes = BATCH_BYTES;
-    g->batch = apr_pcalloc(pool, sizeof *g->batch * (apr_size_t)g->conf.batch_max);
-    g->tickets = apr_pcalloc(pool, sizeof *g->tickets * (apr_size_t)g->conf.batch_max);
     g->last = &g->first;
     rv = pthread_mutex_init(&g->mutex, NULL);
     if (rv == APR_SUCCESS) {
@@ -144,19 +140,18 @@ static apr_size_t item_bytes(const webhook_accept *item)
 }
 
 /* With the mutex held. */
-static int batch_collect(wh_group *g)
+static void batch_collect(wh_group *g, batch *b)
 {
     apr_size_t bytes = 0;
-    int n = 0;
 
-    while (g->first && g->first->item && n < g->conf.batch_max && (n == 0 || bytes + item_bytes(g->first->item) <= g->conf.batch_bytes)) {
+    b->n = 0;
+    while (g->first && g->first->item && b->n < g->conf.batch_max && (b->n == 0 || bytes + item_bytes(g->first->item) <= g->conf.batch_bytes)) {
         ticket *t = queue_take(g);
 
         bytes += item_bytes(t->item);
-        g->tickets[n] = t;
-        g->batch[n++] = t->item;
+        b->ticket[b->n] = t;
+        b->item[b->n++] = t->item;
     }
-    return n;
 }
 
 static void item_fail(webhook_accept *item, const webhook_result *res)
@@ -187,21 +182,30 @@ static void fail_waiting(wh_group *g, const ticket *mine, const webhook_result *
     count(g->conf.store_errors, failed);
 }
 
-static void batch_done(wh_group *g, webhook_accept *const *items, int n)
+/* Jobs were written. The dispatcher may begin while we sync: it waits for the same sync before it hands anything on. */
+static void batch_wake(const wh_group *g, const batch *b)
 {
-    int i, failed = 0, jobs = 0;
+    int i;
 
-    for (i = 0; i < n; i++) {
-        failed += items[i]->outcome == WEBHOOK_ACCEPT_FAILED;
-        jobs |= (items[i]->outcome == WEBHOOK_ACCEPT_STORED && items[i]->handler_count) || items[i]->outcome == WEBHOOK_ACCEPT_REQUEUED;
+    for (i = 0; g->conf.wake && i < b->n; i++) {
+        const webhook_accept *item = b->item[i];
+
+        if ((item->outcome == WEBHOOK_ACCEPT_STORED && item->handler_count) || item->outcome == WEBHOOK_ACCEPT_REQUEUED) {
+            g->conf.wake();
+            return;
+        }
     }
-    if (jobs && g->conf.wake)
-        g->conf.wake();
+}
+
+/* What the items have come to is durable, or has failed. */
+static void batch_done(wh_group *g, const batch *b)
+{
+    int i, failed = 0;
+
+    for (i = 0; i < b->n; i++)
+        failed += b->item[i]->outcome == WEBHOOK_ACCEPT_FAILED;
     count(g->conf.store_errors, failed);
-    if (failed < n) {
-        count(g->conf.commits, 1);
-        count(g->conf.commit_items, n - failed);
-    }
+    count(g->conf.commit_items, b->n - failed);
 }
 
 static int is_items_fault(const webhook_result *res)
@@ -209,46 +213,40 @@ static int is_items_fault(const webhook_result *res)
     return res->reason && strcmp(res->reason, wh_refusal_table[WH_REFUSAL_INTERNAL].code) == 0;
 }
 
-static void batch_commit(wh_group *g, int n)
+/* @return whether sync_begin() is to follow */
+static int batch_write(wh_group *g, const batch *b, webhook_sync *sync)
 {
     const webhook_store_provider *provider = g->spec->provider;
-    webhook_result res;
     apr_status_t rv;
+    webhook_result res;
     int i;
 
     memset(&res, 0, sizeof res);
-    rv = provider->accept(g->store, g->batch, n, apr_time_now(), &res);
-    if (rv == APR_SUCCESS || n == 1 || !is_items_fault(&res)) {
-        batch_done(g, g->batch, n);
-        return;
-    }
+    rv = provider->write ? provider->write(g->store, b->item, b->n, apr_time_now(), sync, &res)
+                         : provider->accept(g->store, b->item, b->n, apr_time_now(), &res);
+    if (rv == APR_SUCCESS)
+        count(g->conf.commits, 1);
+    if (rv == APR_SUCCESS || b->n == 1 || !is_items_fault(&res))
+        return rv == APR_SUCCESS && provider->write;
     /* One of them cannot be kept; alone the others can. */
-    for (i = 0; i < n; i++) {
-        webhook_accept *item = g->batch[i];
+    for (i = 0; i < b->n; i++) {
+        webhook_accept *item = b->item[i];
 
         memset(&res, 0, sizeof res);
         memset(&item->result, 0, sizeof item->result);
         item->outcome = WEBHOOK_ACCEPT_PENDING;
-        provider->accept(g->store, &item, 1, apr_time_now(), &res);
-        batch_done(g, &item, 1);
+        if (provider->accept(g->store, &item, 1, apr_time_now(), &res) == APR_SUCCESS)
+            count(g->conf.commits, 1);
     }
+    return 0;
 }
 
-/* Give the store back, unless more deliveries wait here and it is not the others' turn yet. Only who leads. */
-static void leave(wh_group *g)
+static void batch_fail(const batch *b, const webhook_result *res)
 {
-    const webhook_store_provider *provider = g->spec->provider;
-    int stay;
+    int i;
 
-    if (!g->entered)
-        return;
-    pthread_mutex_lock(&g->mutex);
-    stay = g->first && g->first->item && wh_monotonic() < g->stay_until;
-    pthread_mutex_unlock(&g->mutex);
-    if (!stay) {
-        provider->leave(g->store);
-        g->entered = 0;
-    }
+    for (i = 0; i < b->n; i++)
+        item_fail(b->item[i], res);
 }
 
 /* With the mutex held: the next that waits leads, or nobody does. */
@@ -260,41 +258,54 @@ static void lead_on(wh_group *g)
         g->leading = 0;
 }
 
-/* Our own ticket is the first of the queue, so it is in the batch. */
+/*
+ * Our own ticket is the first of the queue, so it is in the batch. The lead goes on when it is our turn to sync, not when that is over: the
+ * next batch is written meanwhile. Nor earlier: as long as another sync runs, what comes in had better become one batch with what came before.
+ */
 static void lead(wh_group *g, const ticket *mine)
 {
     const webhook_store_provider *provider = g->spec->provider;
-    ticket *wake[BATCH_LIMIT];
     webhook_result res;
+    webhook_sync sync;
     apr_status_t rv = APR_SUCCESS;
-    int i, n = 0, waiting = 0;
+    batch b;
+    int i;
 
+    b.n = 0;
     memset(&res, 0, sizeof res);
-    if (provider->enter && !g->entered) {
+    if (provider->enter)
         rv = provider->enter(g->store, &res);
-        g->entered = rv == APR_SUCCESS;
-        g->stay_until = wh_monotonic() + STAY;
-    }
     pthread_mutex_lock(&g->mutex);
     if (rv == APR_SUCCESS)
-        n = batch_collect(g);
+        batch_collect(g, &b);
     else
         fail_waiting(g, mine, &res);
     pthread_mutex_unlock(&g->mutex);
-    if (n)
-        batch_commit(g, n);
-    leave(g);
+    if (b.n) {
+        int unsynced = batch_write(g, &b, &sync);
 
-    /* The next leader first: it can take the lock while the others are being woken. The group's arrays are the next leader's from then on. */
-    for (i = 0; i < n; i++) {
-        if (g->tickets[i] != mine)
-            wake[waiting++] = g->tickets[i];
+        if (provider->leave)
+            provider->leave(g->store);
+        batch_wake(g, &b);
+        if (unsynced)
+            rv = provider->sync_begin(g->store, &sync, &res);
+    } else if (provider->leave && rv == APR_SUCCESS) {
+        provider->leave(g->store);
     }
+
     pthread_mutex_lock(&g->mutex);
     lead_on(g);
     pthread_mutex_unlock(&g->mutex);
-    for (i = 0; i < waiting; i++)
-        ticket_wake(wake[i], CALL_DECIDED);
+
+    if (rv == APR_INCOMPLETE)
+        rv = provider->sync_end(g->spec->conf, &sync, &res);
+    if (rv != APR_SUCCESS)
+        batch_fail(&b, &res);
+    batch_done(g, &b);
+    for (i = 0; i < b.n; i++) {
+        if (b.ticket[i] != mine)
+            ticket_wake(b.ticket[i], CALL_DECIDED);
+    }
 }
 
 /* Stand in the queue until it is our turn to lead (1) or somebody decided for us (0). */

@@ -2,7 +2,8 @@
 /*
  * group.h: group commit inside one process. Many threads each bring one delivery; whoever comes first leads: it waits for the store's
  * cross-process lock (meanwhile others queue up behind it), takes what is queued, commits all of it as one transaction, wakes each
- * owner, and hands the lead to the first that is still queued. One handle, one transaction, one sync for many deliveries.
+ * owner, and hands the lead to the first that is still queued. One handle, one transaction, one sync for many deliveries. Where the store
+ * can sync apart from writing, the next batch is written during the sync of this one.
  *
  * A batch that fails because of one of its items is tried again item by item; one that fails because of the disk, the file or the lock
  * is not: every item in it is FAILED with that result, and the callers answer 503.
@@ -23,7 +24,7 @@ typedef struct wh_group_conf {
     uint64_t *commits;      /* counters, may be NULL; added to with relaxed atomics (core/counters.h): */
     uint64_t *commit_items; /* transactions that stored something, deliveries they answered for, */
     uint64_t *store_errors; /* deliveries that could not be stored */
-    void (*wake)(void);     /* called by the leader after each commit that left jobs to do, before anybody is told; may be NULL */
+    void (*wake)(void);     /* called by the leader after each commit that left jobs to do, durable or not yet, before anybody is told; may be NULL */
 } wh_group_conf;
 
 /**

@@ -323,13 +323,15 @@ static void unstage_unless_stored(webhook_store *s, webhook_accept *const *items
     }
 }
 
-apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
+apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_sync *sync, webhook_result *res)
 {
     apr_status_t rv;
     int i, rc, changed = 0, keys = 0;
 
+    sync->number = 0;
+    sync->fd = -1;
     prepare_items(s, items, count);
-    rv = wh_sq_begin(s, res);
+    rv = wh_sq_begin_unsynced(s, res);
     if (rv != APR_SUCCESS) {
         fail_all(items, count, res);
         unstage_unless_stored(s, items, count);
@@ -367,5 +369,18 @@ apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int co
     if (keys)
         wh_sq_keys_committed(s);
     unstage_unless_stored(s, items, count);
+    sync->number = s->number;
     return APR_SUCCESS;
+}
+
+apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
+{
+    webhook_sync sync;
+    apr_status_t rv = wh_sq_write(s, items, count, now, &sync, res);
+
+    if (rv == APR_SUCCESS)
+        rv = wh_sq_sync(s, sync.number, res);
+    if (rv != APR_SUCCESS)
+        fail_all(items, count, res);
+    return rv;
 }

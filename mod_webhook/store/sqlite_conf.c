@@ -64,6 +64,7 @@ const char *wh_sq_configure(webhook_store_conf **out, const char *target, const 
         return apr_psprintf(ptemp, "store sqlite: \"%s\" is not the absolute path of a file (expected sqlite:/directory/queue.db)",
                             target ? target : "");
     c->keys = wh_key_index_create(pconf);
+    c->syncs = wh_log_sync_create(pconf);
     c->path = apr_pstrdup(pconf, target);
     c->dir = slash == target ? "/" : apr_pstrmemdup(pconf, target, (apr_size_t)(slash - target));
     c->lock = apr_pstrcat(pconf, target, ".lock", NULL);
@@ -119,5 +120,8 @@ const webhook_store_provider wh_store_sqlite = {
     .stage = wh_sq_stage,
     .enter = wh_sq_enter,
     .leave = wh_sq_leave,
+    .write = wh_sq_write,
+    .sync_begin = wh_sq_sync_begin,
+    .sync_end = wh_sq_sync_end,
     .life_fd = wh_sq_life_fd,
 };

@@ -7,6 +7,7 @@
  * it is stat() by path.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,8 +51,7 @@ apr_status_t wh_sq_say(const webhook_store_conf *conf, wh_sq_problem problem, ap
     return res->rv;
 }
 
-/* Trouble with the store as a whole: say it in the log too, but not once per request. */
-static apr_status_t trouble(webhook_store *s, wh_sq_problem problem, apr_status_t rv, webhook_result *res)
+apr_status_t wh_sq_trouble(webhook_store *s, wh_sq_problem problem, apr_status_t rv, webhook_result *res)
 {
     apr_time_t now = wh_monotonic();
 
@@ -68,7 +68,7 @@ static apr_status_t trouble(webhook_store *s, wh_sq_problem problem, apr_status_
 apr_status_t wh_sq_enter_call(webhook_store *s, webhook_result *res)
 {
     if (s->pid != getpid())
-        return trouble(s, WH_SQ_FORKED, 0, res);
+        return wh_sq_trouble(s, WH_SQ_FORKED, 0, res);
     if (!s->entered)
         s->deadline = wh_monotonic() + s->conf->lock_timeout;
     return APR_SUCCESS;
@@ -84,14 +84,14 @@ apr_status_t wh_sq_lock(webhook_store *s, webhook_result *res)
         return APR_SUCCESS;
     there = lstat(s->conf->path, &st) == 0;
     if (!there && !s->db)
-        return trouble(s, errno == ENOENT ? WH_SQ_GONE : WH_SQ_FAILED, errno, res);
+        return wh_sq_trouble(s, errno == ENOENT ? WH_SQ_GONE : WH_SQ_FAILED, errno, res);
     /* A lock file is only made beside a database: its presence without one means that the database was removed. */
     rv = wh_lock_take(&s->lock, there, s->deadline);
     if (rv == APR_SUCCESS)
         return rv;
     if (!there)
         wh_sq_disconnect(s);
-    return trouble(s, rv == APR_TIMEUP ? WH_SQ_BUSY : there ? WH_SQ_FAILED : WH_SQ_GONE, rv, res);
+    return wh_sq_trouble(s, rv == APR_TIMEUP ? WH_SQ_BUSY : there ? WH_SQ_FAILED : WH_SQ_GONE, rv, res);
 }
 
 void wh_sq_unlock(webhook_store *s)
@@ -151,7 +151,8 @@ void wh_sq_disconnect(webhook_store *s)
     }
     sqlite3_close_v2(s->db);
     s->db = NULL;
-    s->unsynced = 0;
+    close(s->wal_fd);
+    s->wal_fd = -1;
     s->wal_pages = 0;
     s->measured = 0;
     memset(s->delta, 0, sizeof s->delta);
@@ -208,6 +209,11 @@ static int check_again(webhook_store *s)
     return s->corrupt.st_size > CHECK_WHOLE_MAX ? SQLITE_OK : wh_sq_sound(s->db);
 }
 
+wh_sq_problem wh_sq_problem_of(apr_status_t rv)
+{
+    return rv == ENOSPC || rv == EDQUOT || rv == EFBIG ? WH_SQ_FULL : WH_SQ_FAILED;
+}
+
 static int problem_of(int rc, int sys)
 {
     switch (rc & 0xff) {
@@ -227,7 +233,7 @@ static int problem_of(int rc, int sys)
     case SQLITE_RANGE:
         return WH_SQ_ITEM;
     case SQLITE_IOERR:
-        return sys == ENOSPC || sys == EDQUOT || sys == EFBIG ? WH_SQ_FULL : WH_SQ_FAILED;
+        return wh_sq_problem_of(sys);
     default:
         return WH_SQ_FAILED;
     }
@@ -251,6 +257,19 @@ static void note_corrupt(webhook_store *s)
     if (stat(s->conf->path, &s->corrupt) < 0 || s->corrupt.st_ino == 0)
         memset(&s->corrupt, 0, sizeof s->corrupt);
     s->corrupt_next = wh_monotonic() + CORRUPT_RETRY;
+}
+
+/* SQLite holds no locks on the log, so that a descriptor of it may be closed. */
+static int open_wal(webhook_store *s)
+{
+    struct stat st;
+
+    if (wh_log_sync_map(s->conf->syncs) != APR_SUCCESS)
+        return SQLITE_NOMEM;
+    s->wal_fd = open(s->conf->wal, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (s->wal_fd < 0)
+        return SQLITE_CANTOPEN;
+    return fstat(s->wal_fd, &st) == 0 && st.st_dev == s->file[1].dev && st.st_ino == s->file[1].ino ? SQLITE_OK : SQLITE_CANTOPEN;
 }
 
 /* The lock file's text is the memory that a store was made here; see init. A lock file made by root must not lock the server out. */
@@ -301,7 +320,7 @@ static int connect_checked(webhook_store *s, const struct stat *st, int *problem
     if (!file_note(s->conf->path, &s->file[0]) || !file_note(s->conf->wal, &s->file[1]) || !file_note(s->conf->shm, &s->file[2])
         || s->file[0].dev != st->st_dev || s->file[0].ino != st->st_ino)
         *problem = WH_SQ_REPLACED;
-    return SQLITE_OK;
+    return *problem < 0 ? open_wal(s) : SQLITE_OK;
 }
 
 apr_status_t wh_sq_connect(webhook_store *s, webhook_result *res)
@@ -313,22 +332,22 @@ apr_status_t wh_sq_connect(webhook_store *s, webhook_result *res)
         if (files_same(s))
             return APR_SUCCESS;
         if (!salvage(s))
-            return trouble(s, WH_SQ_REPLACED, 0, res);
+            return wh_sq_trouble(s, WH_SQ_REPLACED, 0, res);
         wh_log(WH_LOG_WARNING, 0, "WH0504: %s; opening it again", s->conf->say[WH_SQ_REPLACED]);
         wh_sq_disconnect(s);
     }
     if (lstat(s->conf->path, &st) < 0) {
         sys = errno;
-        return trouble(s, sys == ENOENT ? WH_SQ_GONE : WH_SQ_FAILED, sys, res);
+        return wh_sq_trouble(s, sys == ENOENT ? WH_SQ_GONE : WH_SQ_FAILED, sys, res);
     }
     if (!S_ISREG(st.st_mode))
-        return trouble(s, WH_SQ_FOREIGN, 0, res);
+        return wh_sq_trouble(s, WH_SQ_FOREIGN, 0, res);
     if (st.st_size == 0)
-        return trouble(s, WH_SQ_CORRUPT, 0, res); /* a store is never empty; SQLite would take it for a new one */
+        return wh_sq_trouble(s, WH_SQ_CORRUPT, 0, res); /* a store is never empty; SQLite would take it for a new one */
     if (s->corrupt.st_ino && s->corrupt.st_ino == st.st_ino && s->corrupt.st_dev == st.st_dev && s->corrupt.st_size == st.st_size
         && s->corrupt.st_mtim.tv_sec == st.st_mtim.tv_sec && s->corrupt.st_mtim.tv_nsec == st.st_mtim.tv_nsec
         && wh_monotonic() < s->corrupt_next)
-        return trouble(s, WH_SQ_CORRUPT, 0, res);
+        return wh_sq_trouble(s, WH_SQ_CORRUPT, 0, res);
 
     rc = connect_checked(s, &st, &problem);
     if (rc == SQLITE_OK && problem < 0) {
@@ -350,7 +369,7 @@ apr_status_t wh_sq_connect(webhook_store *s, webhook_result *res)
                    s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc), rc);
     }
     wh_sq_disconnect(s);
-    return trouble(s, (wh_sq_problem)problem, rc == SQLITE_OK ? 0 : sys, res);
+    return wh_sq_trouble(s, (wh_sq_problem)problem, rc == SQLITE_OK ? 0 : sys, res);
 }
 
 apr_status_t wh_sq_reader(webhook_store *s, webhook_result *res)
@@ -395,6 +414,7 @@ apr_status_t wh_sq_open(webhook_store **out, const webhook_store_conf *conf, apr
     s->conf = conf;
     s->pool = p;
     s->pid = getpid();
+    s->wal_fd = -1;
     wh_lock_init(&s->lock, conf->lock);
     apr_pool_create(&s->names, p);
     wh_sq_forget_names(s);
@@ -432,7 +452,7 @@ apr_status_t wh_sq_failed(webhook_store *s, int rc, const char *doing, webhook_r
     if (s->db) {
         int i;
 
-        wh_sq_wal_hold(s->db, 0);
+        wh_sq_wal_hold(s->db, WH_SQ_HOLD_NOT);
         for (i = 0; i < WH_SQ_STATEMENT_COUNT; i++)
             sqlite3_reset(s->statement[i]);
         if (!sqlite3_get_autocommit(s->db))
@@ -445,30 +465,17 @@ apr_status_t wh_sq_failed(webhook_store *s, int rc, const char *doing, webhook_r
     if (drop)
         wh_sq_disconnect(s);
     wh_sq_unlock(s);
-    return problem == WH_SQ_ITEM ? wh_sq_say(s->conf, WH_SQ_ITEM, 0, res) : trouble(s, (wh_sq_problem)problem, sys, res);
+    return problem == WH_SQ_ITEM ? wh_sq_say(s->conf, WH_SQ_ITEM, 0, res) : wh_sq_trouble(s, (wh_sq_problem)problem, sys, res);
 }
 
 void wh_sq_abandon(webhook_store *s)
 {
     undo(s);
     if (s->db)
-        wh_sq_wal_hold(s->db, 0);
+        wh_sq_wal_hold(s->db, WH_SQ_HOLD_NOT);
     if (s->db && !sqlite3_get_autocommit(s->db) && wh_sq_run(s, WH_SQ_ROLLBACK, "") != SQLITE_OK)
         wh_sq_disconnect(s);
     wh_sq_unlock(s);
-}
-
-/* SQLite acts on this pragma while it compiles it, so there is no statement to keep; and it only takes it outside a transaction. */
-static int sync_level(webhook_store *s, int unsynced)
-{
-    int rc;
-
-    if (s->unsynced == unsynced)
-        return SQLITE_OK;
-    rc = sqlite3_exec(s->db, unsynced ? "PRAGMA synchronous=NORMAL" : "PRAGMA synchronous=FULL", NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        s->unsynced = unsynced;
-    return rc;
 }
 
 static apr_status_t begin(webhook_store *s, int unsynced, webhook_result *res)
@@ -481,6 +488,8 @@ static apr_status_t begin(webhook_store *s, int unsynced, webhook_result *res)
         rv = wh_sq_lock(s, res);
     if (rv == APR_SUCCESS)
         rv = wh_sq_connect(s, res);
+    if (rv == APR_SUCCESS)
+        rv = wh_sq_log_sound(s, res);
     if (rv != APR_SUCCESS) {
         wh_sq_unlock(s);
         return rv;
@@ -488,11 +497,11 @@ static apr_status_t begin(webhook_store *s, int unsynced, webhook_result *res)
     /* Usually maintain() has kept the log short; it does not run while there is no dispatcher. */
     if (s->wal_pages * WH_SQ_PAGE_SIZE > s->conf->wal_limit)
         wh_sq_checkpoint(s);
-    rc = sync_level(s, unsynced);
-    if (rc == SQLITE_OK)
-        rc = wh_sq_run(s, WH_SQ_BEGIN, "");
+    s->unsynced = unsynced;
+    s->number = 0;
+    rc = wh_sq_run(s, WH_SQ_BEGIN, "");
     if (rc == SQLITE_OK) {
-        wh_sq_wal_hold(s->db, !unsynced);
+        wh_sq_wal_hold(s->db, unsynced ? WH_SQ_HOLD_UNSYNCED : WH_SQ_HOLD_SYNCED);
         /* Another process may have brought the schema to a version this code does not know. */
         rc = wh_sq_row(s, WH_SQ_VERSION_NOW, &stmt, "");
         if (rc == SQLITE_ROW) {
@@ -507,7 +516,7 @@ static apr_status_t begin(webhook_store *s, int unsynced, webhook_result *res)
         wh_sq_run(s, WH_SQ_ROLLBACK, "");
         wh_sq_disconnect(s);
         wh_sq_unlock(s);
-        return trouble(s, version > WH_SQ_VERSION ? WH_SQ_NEWER : WH_SQ_OLDER, 0, res);
+        return wh_sq_trouble(s, version > WH_SQ_VERSION ? WH_SQ_NEWER : WH_SQ_OLDER, 0, res);
     }
     return APR_SUCCESS;
 }
@@ -535,12 +544,15 @@ apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res)
     rc = wh_sq_run(s, WH_SQ_COMMIT, "");
     if (rc != SQLITE_OK)
         return wh_sq_failed(s, rc, "committing", res);
-    wh_sq_wal_hold(s->db, 0);
+    /* One that changed nothing may still be the answer to somebody: that what another wrote is there. */
+    if (s->unsynced)
+        s->number = wh_sq_wal_due(s->db) ? wh_log_sync_wrote(s->conf->syncs) : wh_log_sync_latest(s->conf->syncs);
+    wh_sq_wal_hold(s->db, WH_SQ_HOLD_NOT);
     memset(s->delta, 0, sizeof s->delta);
     if (!files_same(s)) {
         /* Committed into something that is no longer there under its name. The next call sees to what can be saved of it. */
         wh_sq_unlock(s);
-        return trouble(s, WH_SQ_REPLACED, 0, res);
+        return wh_sq_trouble(s, WH_SQ_REPLACED, 0, res);
     }
     wh_sq_unlock(s);
     if (s->broken) {

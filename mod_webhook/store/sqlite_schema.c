@@ -350,6 +350,8 @@ apr_status_t wh_sq_init(const webhook_store_conf *conf, int uid, int gid, apr_po
     if (err)
         return init_failed(res, APR_EGENERAL, err);
     /* Here, not in the process that reads the keys as the server's user: this one's children share it. */
+    if (wh_log_sync_map(conf->syncs) != APR_SUCCESS)
+        return init_failed(res, APR_ENOMEM, apr_psprintf(ptemp, "store %s: no memory for what its processes share", conf->path));
     if (wh_key_index_map(conf->keys, 0) != APR_SUCCESS)
         return init_failed(res, APR_ENOMEM, apr_psprintf(ptemp, "store %s: no memory for the idempotency keys", conf->path));
     return wh_files_as(uid, gid, init_files, &call, ptemp, res);

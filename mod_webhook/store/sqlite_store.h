@@ -8,7 +8,9 @@
  *   wh_sq_run ...   prepared statements; the first code that is not SQLITE_OK ends it through wh_sq_failed
  *   wh_sq_commit    counters, COMMIT, look at the files again, unlock
  *
- * and nothing is acknowledged before wh_sq_commit returned APR_SUCCESS.
+ * and nothing is acknowledged before wh_sq_commit returned APR_SUCCESS; where the transaction was begun with wh_sq_begin_unsynced, so that the
+ * lock is not held during the sync, not before
+ * wh_sq_sync did.
  */
 #ifndef WH_STORE_SQLITE_STORE_H
 #define WH_STORE_SQLITE_STORE_H
@@ -19,6 +21,7 @@
 #include <sys/stat.h>
 #include "store/key_index.h"
 #include "store/lock.h"
+#include "store/log_sync.h"
 #include "store/sqlite.h"
 #include "webhook_provider.h"
 
@@ -50,7 +53,8 @@ struct webhook_store_conf {
     apr_int64_t size, reserve, free, body_file, wal_limit;
     apr_interval_time_t done, dead, lock_timeout;
     const char *say[WH_SQ_PROBLEMS];
-    wh_key_index *keys; /* its memory is made by init() and shared by the processes forked afterwards */
+    wh_key_index *keys; /* memory of these two is made by init() and shared by the processes forked afterwards */
+    wh_log_sync *syncs;
 };
 
 /* Rows of the counters table. Totals are kept in the transaction that changes them, so limits and statistics cost nothing. */
@@ -184,8 +188,10 @@ struct webhook_store {
 
     sqlite3 *db;         /* NULL: closed */
     sqlite3_stmt *statement[WH_SQ_STATEMENT_COUNT];
-    int unsynced;        /* this connection commits with synchronous=NORMAL now */
     wh_sq_file file[3];  /* database, -wal, -shm as this connection has them open */
+    int wal_fd;          /* file[1] once more, to sync and to heal it; -1: not open */
+    int unsynced;        /* the running transaction's commit is not synced */
+    uint64_t number;     /* log_sync.h's, to wait for after an unsynced commit; 0: none */
     int broken;          /* wh_sq_problem + 1 of the last failure, for the log's "is back" */
     apr_time_t said[WH_SQ_PROBLEMS]; /* wh_monotonic() of the last log line of each kind */
     struct stat corrupt; /* the file as it was when corruption was seen; st_ino 0: none */
@@ -221,6 +227,8 @@ const char *wh_sq_describe(const webhook_store_conf *conf, apr_pool_t *p);
 /* sqlite_connection.c: all leave the lock as they found it unless said */
 apr_status_t wh_sq_open(webhook_store **out, const webhook_store_conf *conf, apr_pool_t *p, webhook_result *res);
 apr_status_t wh_sq_say(const webhook_store_conf *conf, wh_sq_problem problem, apr_status_t rv, webhook_result *res);
+/** Trouble with the store as a whole: say it in the log too, but not once per request. @return what wh_sq_say returns */
+apr_status_t wh_sq_trouble(webhook_store *s, wh_sq_problem problem, apr_status_t rv, webhook_result *res);
 /** Start the clock of a call and refuse a handle that crossed a fork. */
 apr_status_t wh_sq_enter_call(webhook_store *s, webhook_result *res);
 apr_status_t wh_sq_lock(webhook_store *s, webhook_result *res);
@@ -233,12 +241,14 @@ void wh_sq_disconnect(webhook_store *s);
 /** A statement or call failed with rc: log, roll back, drop the connection where its state is in doubt, unlock, fill res. */
 apr_status_t wh_sq_failed(webhook_store *s, int rc, const char *doing, webhook_result *res);
 apr_status_t wh_sq_begin(webhook_store *s, webhook_result *res);
-/** The same for a transaction that a power cut may undo: its commit is not synced, the next one of any process syncs it too. Never for
- *  what somebody is told. */
+/** The same for a transaction whose commit is not synced, so that the others need not wait for the disk. A power cut may undo it until
+ *  wh_sq_sync() of its number, or a sync of any later transaction: nobody is told of it before. */
 apr_status_t wh_sq_begin_unsynced(webhook_store *s, webhook_result *res);
 apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res);
 /** Roll back and unlock: for callers that found nothing to do. */
 void wh_sq_abandon(webhook_store *s);
+/** What a system error of the file system means for the store. */
+wh_sq_problem wh_sq_problem_of(apr_status_t rv);
 /** With the lock held, outside a transaction: copy the log into the database. */
 int wh_sq_checkpoint(webhook_store *s);
 int wh_sq_file_same(const char *path, const wh_sq_file *f);
@@ -254,8 +264,23 @@ int wh_sq_sound(sqlite3 *db);
  * SQLite would still know it after a restart has unloaded this code.
  */
 const char *wh_sq_vfs(void);
-/** Collect writes to the log from now on (inside a transaction that its commit syncs), or no more; what is still held is forgotten. */
-void wh_sq_wal_hold(sqlite3 *db, int hold);
+typedef enum wh_sq_hold {
+    WH_SQ_HOLD_NOT,
+    WH_SQ_HOLD_SYNCED,  /* collect writes to the log, in a transaction that its commit syncs */
+    WH_SQ_HOLD_UNSYNCED /* and leave that sync to the caller */
+} wh_sq_hold;
+/** Inside a transaction, or at its end (NOT); what is still held is forgotten. */
+void wh_sq_wal_hold(sqlite3 *db, wh_sq_hold hold);
+/** Whether the transaction has left out a sync. */
+int wh_sq_wal_due(sqlite3 *db);
+
+/* sqlite_sync.c */
+apr_status_t wh_sq_sync_begin(webhook_store *s, webhook_sync *sync, webhook_result *res);
+apr_status_t wh_sq_sync_end(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res);
+/** Both. Without the lock: wait until that transaction is durable, syncing if nobody else does. */
+apr_status_t wh_sq_sync(webhook_store *s, uint64_t number, webhook_result *res);
+/** With the lock held, before a transaction: what the log holds is, or is made, what the disk holds; and the disk answers. */
+apr_status_t wh_sq_log_sound(webhook_store *s, webhook_result *res);
 
 /* sqlite_statement.c */
 /** The text of a statement, for connections that are no handle. */
@@ -297,6 +322,7 @@ int wh_sq_prepare_connection(sqlite3 *db);
 apr_status_t wh_sq_enter(webhook_store *s, webhook_result *res);
 void wh_sq_leave(webhook_store *s);
 apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res);
+apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_sync *sync, webhook_result *res);
 sqlite3_int64 wh_sq_n(const unsigned char id[16]);
 /** Find a delivery's row by its packed id: SQLITE_ROW with the statement open on DELIVERY_FIND's columns, SQLITE_OK, or an error. */
 int wh_sq_find(webhook_store *s, const unsigned char id[16], sqlite3_stmt **out, sqlite3_int64 *free_n);

@@ -339,6 +339,7 @@ apr_status_t wh_sq_turn(webhook_store *s, webhook_settlement *const *settled, in
                         webhook_result *res)
 {
     int i, rc = SQLITE_OK, due = 0, before = leases ? leases->nelts : 0;
+    uint64_t accepted;
     apr_status_t rv;
 
     *next_due = 0;
@@ -353,9 +354,10 @@ apr_status_t wh_sq_turn(webhook_store *s, webhook_settlement *const *settled, in
             return APR_SUCCESS;
     }
 
-    rv = settled_count ? wh_sq_begin(s, res) : wh_sq_begin_unsynced(s, res);
+    rv = wh_sq_begin_unsynced(s, res);
     if (rv != APR_SUCCESS)
         return rv;
+    accepted = wh_log_sync_latest(s->conf->syncs);
     for (i = 0; i < settled_count && rc == SQLITE_OK; i++)
         rc = settle_one(s, settled[i], now);
     *next_due = 0;
@@ -367,8 +369,13 @@ apr_status_t wh_sq_turn(webhook_store *s, webhook_settlement *const *settled, in
             settled[i]->applied = 0;
         if (leases)
             leases->nelts = before;
+        return rv;
     }
-    return rv;
+    /* No handler sees a delivery before it is durable; a lease itself need not be. When the disk fails now, what was settled is settled for
+     * everybody who looks, and is forgotten only by a power cut before the log was healed: then the attempt is repeated. */
+    if (settled_count || (leases && leases->nelts > before))
+        wh_sq_sync(s, settled_count ? s->number : accepted, res);
+    return APR_SUCCESS;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- reclaim --- */

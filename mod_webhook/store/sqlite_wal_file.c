@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sqlite_wal_file.c: SQLite's VFS with one difference: inside a synced transaction the write-ahead log is written in large pieces.
+ * sqlite_wal_file.c: SQLite's VFS with two differences: inside a transaction the write-ahead log is written in large pieces, and the sync at
+ * its end can be left to whoever committed (log_sync.h).
  *
  * SQLite writes each page of the log with two calls, 24 bytes and a page, and a batch of deliveries is a hundred pages. Here consecutive
  * writes are collected and written together: when they are many, before anything reads or asks about the file, and before the sync that
@@ -8,6 +9,9 @@
  *
  * So it is only safe while synchronous=FULL, and what is held when a transaction ends otherwise is part of no transaction and must be
  * forgotten: by then the place in the file may belong to another process. wh_sq_wal_hold() says when; everything else passes through.
+ *
+ * The sync that a transaction needs when it begins the log anew is never left out: the new header must be on the disk before any frame, or
+ * frames of an older round could be taken for its own. Nor are those of a checkpoint: it runs outside of transactions.
  */
 #include <string.h>
 
@@ -18,7 +22,9 @@
 
 typedef struct wal_file {
     sqlite3_file base;
-    int holding;      /* inside a transaction that will be synced */
+    wh_sq_hold holding;
+    int header;       /* the file's beginning was written and not synced */
+    int due;          /* a sync was left out */
     int len;          /* bytes held */
     sqlite3_int64 at; /* where in the file they belong */
     char *held;       /* HOLD_MAX bytes, from the first use until the file is closed */
@@ -64,6 +70,7 @@ static int wal_write(sqlite3_file *f, const void *data, int n, sqlite3_int64 at)
         rc = write_held(f);
     if (rc != SQLITE_OK)
         return rc;
+    w->header |= at == 0;
     if (w->holding && !w->held)
         w->held = sqlite3_malloc(HOLD_MAX);
     if (!w->holding || !w->held || n > HOLD_MAX)
@@ -84,9 +91,18 @@ static int wal_truncate(sqlite3_file *f, sqlite3_int64 size)
 
 static int wal_sync(sqlite3_file *f, int flags)
 {
+    wal_file *w = WAL(f);
     int rc = write_held(f);
 
-    return rc == SQLITE_OK ? real_file(f)->pMethods->xSync(real_file(f), flags) : rc;
+    if (rc == SQLITE_OK && w->holding == WH_SQ_HOLD_UNSYNCED && !w->header) {
+        w->due = 1;
+        return SQLITE_OK;
+    }
+    if (rc == SQLITE_OK)
+        rc = real_file(f)->pMethods->xSync(real_file(f), flags);
+    if (rc == SQLITE_OK)
+        w->header = 0;
+    return rc;
 }
 
 static int wal_size(sqlite3_file *f, sqlite3_int64 *size)
@@ -167,12 +183,29 @@ const char *wh_sq_vfs(void)
     return NULL;
 }
 
-void wh_sq_wal_hold(sqlite3 *db, int hold)
+static wal_file *wal_of(sqlite3 *db)
 {
     sqlite3_file *f = NULL;
 
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &f) != SQLITE_OK || !f || f->pMethods != &wal_methods)
+        return NULL;
+    return WAL(f);
+}
+
+void wh_sq_wal_hold(sqlite3 *db, wh_sq_hold hold)
+{
+    wal_file *w = wal_of(db);
+
+    if (!w)
         return;
-    WAL(f)->holding = hold;
-    WAL(f)->len = 0;
+    w->holding = hold;
+    w->len = 0;
+    w->due = 0;
+}
+
+int wh_sq_wal_due(sqlite3 *db)
+{
+    const wal_file *w = wal_of(db);
+
+    return w && w->due;
 }

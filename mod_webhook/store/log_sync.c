@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * log_sync.c: numbers of transactions and a mutex that is held during a sync, in shared memory. Who waits for the mutex while another syncs
+ * has usually been waiting for the sync itself: when it gets the mutex it looks whether that sync, or one after it, was late enough.
+ */
+#include "store/log_sync.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/units.h"
+
+#define PIECE (16 * 1024)
+
+typedef struct shared {
+    pthread_mutex_t syncing; /* robust: a process killed during its sync made nothing durable, and nobody believes it did */
+    uint64_t wrote;          /* changed by the holder of the write lock */
+    uint64_t synced;         /* changed by the holder of the mutex, as are: */
+    uint64_t target;
+    apr_time_t since; /* wh_monotonic() when the running sync began; 0: none runs */
+    int doubt;
+} shared;
+
+struct wh_log_sync {
+    shared *s;
+    pid_t pid; /* who mapped it */
+};
+
+static apr_status_t unmap(void *data)
+{
+    wh_log_sync *ls = data;
+
+    /* In a child threads may still be in here when its pools go; for it, exit() does this. */
+    if (ls->s && ls->pid == getpid()) {
+        munmap(ls->s, sizeof *ls->s);
+        ls->s = NULL;
+    }
+    return APR_SUCCESS;
+}
+
+wh_log_sync *wh_log_sync_create(apr_pool_t *p)
+{
+    wh_log_sync *ls = apr_pcalloc(p, sizeof *ls);
+
+    apr_pool_cleanup_register(p, ls, unmap, apr_pool_cleanup_null);
+    return ls;
+}
+
+apr_status_t wh_log_sync_map(wh_log_sync *ls)
+{
+    pthread_mutexattr_t attr;
+    shared *s;
+    int err;
+
+    if (ls->s)
+        return APR_SUCCESS;
+    s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (s == MAP_FAILED)
+        return errno;
+    err = pthread_mutexattr_init(&attr);
+    if (!err) {
+        err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+        if (!err)
+            err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+        if (!err)
+            err = pthread_mutex_init(&s->syncing, &attr);
+        pthread_mutexattr_destroy(&attr);
+    }
+    if (err) {
+        munmap(s, sizeof *s);
+        return err;
+    }
+    ls->s = s;
+    ls->pid = getpid();
+    return APR_SUCCESS;
+}
+
+uint64_t wh_log_sync_wrote(wh_log_sync *ls)
+{
+    return __atomic_add_fetch(&ls->s->wrote, 1, __ATOMIC_SEQ_CST);
+}
+
+uint64_t wh_log_sync_latest(const wh_log_sync *ls)
+{
+    return __atomic_load_n(&ls->s->wrote, __ATOMIC_SEQ_CST);
+}
+
+int wh_log_sync_done(const wh_log_sync *ls, uint64_t number)
+{
+    return __atomic_load_n(&ls->s->synced, __ATOMIC_ACQUIRE) >= number;
+}
+
+int wh_log_sync_in_doubt(const wh_log_sync *ls)
+{
+    return __atomic_load_n(&ls->s->doubt, __ATOMIC_ACQUIRE);
+}
+
+int wh_log_sync_stuck(const wh_log_sync *ls, apr_interval_time_t limit)
+{
+    apr_time_t since = __atomic_load_n(&ls->s->since, __ATOMIC_RELAXED);
+
+    return since && wh_monotonic() - since > limit;
+}
+
+static apr_status_t take(shared *s, apr_time_t deadline)
+{
+    struct timespec until = { (time_t)apr_time_sec(deadline), (long)apr_time_usec(deadline) * 1000 };
+    int err = pthread_mutex_clocklock(&s->syncing, CLOCK_MONOTONIC, &until);
+
+    if (err == EOWNERDEAD) {
+        __atomic_store_n(&s->since, 0, __ATOMIC_RELAXED);
+        err = pthread_mutex_consistent(&s->syncing);
+    }
+    return err == ETIMEDOUT ? APR_TIMEUP : err;
+}
+
+static void give(shared *s)
+{
+    __atomic_store_n(&s->since, 0, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&s->syncing);
+}
+
+apr_status_t wh_log_sync_begin(wh_log_sync *ls, uint64_t number, apr_time_t deadline)
+{
+    shared *s = ls->s;
+    apr_status_t rv;
+
+    if (wh_log_sync_done(ls, number))
+        return APR_SUCCESS;
+    if ((rv = take(s, deadline)) != APR_SUCCESS)
+        return rv;
+    if (!wh_log_sync_done(ls, number) && !s->doubt) {
+        s->target = wh_log_sync_latest(ls);
+        __atomic_store_n(&s->since, wh_monotonic(), __ATOMIC_RELAXED);
+        return APR_INCOMPLETE;
+    }
+    rv = wh_log_sync_done(ls, number) ? APR_SUCCESS : APR_EGENERAL;
+    give(s);
+    return rv;
+}
+
+static apr_status_t sync_log(int fd)
+{
+    int rc;
+
+    do
+        rc = fdatasync(fd);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? errno : APR_SUCCESS;
+}
+
+apr_status_t wh_log_sync_end(wh_log_sync *ls, int fd)
+{
+    shared *s = ls->s;
+    apr_status_t rv = sync_log(fd);
+
+    if (rv == APR_SUCCESS)
+        __atomic_store_n(&s->synced, s->target, __ATOMIC_RELEASE);
+    else
+        __atomic_store_n(&s->doubt, 1, __ATOMIC_RELEASE);
+    give(s);
+    return rv;
+}
+
+static apr_status_t write_again(int fd)
+{
+    char piece[PIECE];
+    off_t at = 0;
+    ssize_t n;
+
+    while ((n = pread(fd, piece, sizeof piece, at)) != 0) {
+        ssize_t done = n > 0 ? pwrite(fd, piece, (size_t)n, at) : -1;
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done != n)
+            return done < 0 ? errno : ENOSPC;
+        at += n;
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t wh_log_sync_heal(wh_log_sync *ls, int fd, apr_time_t deadline)
+{
+    shared *s = ls->s;
+    apr_status_t rv = take(s, deadline);
+    int tries;
+
+    if (rv != APR_SUCCESS)
+        return rv;
+    /* The first sync may tell of the old failure: each descriptor is told once. */
+    for (tries = 0; s->doubt && tries < 2; tries++) {
+        rv = write_again(fd);
+        if (rv == APR_SUCCESS)
+            rv = sync_log(fd);
+        if (rv == APR_SUCCESS) {
+            __atomic_store_n(&s->synced, wh_log_sync_latest(ls), __ATOMIC_RELEASE);
+            __atomic_store_n(&s->doubt, 0, __ATOMIC_RELEASE);
+        }
+    }
+    give(s);
+    return rv;
+}

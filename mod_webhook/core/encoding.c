@@ -30,6 +30,18 @@ static inline int hex_value(int c, int upper)
  * leaves all bits set in *bad. */
 typedef signed char sixteen __attribute__((vector_size(16)));
 
+static inline sixteen hex_values(const unsigned char *in, int upper, sixteen *bad)
+{
+    sixteen c, digit, lower, upped;
+
+    memcpy(&c, in, sizeof(c));
+    digit = (sixteen)(c >= '0') & (sixteen)(c <= '9');
+    lower = (sixteen)(c >= 'a') & (sixteen)(c <= 'f');
+    upped = (sixteen)(c >= 'A') & (sixteen)(c <= 'F') & (signed char)upper;
+    *bad |= ~(digit | lower | upped);
+    return (digit & (c - '0')) | (lower & (c - ('a' - 10))) | (upped & (c - ('A' - 10)));
+}
+
 static inline sixteen base64_values(const unsigned char *in, int c62, int c63, sixteen *bad)
 {
     sixteen c, upper, lower, digit, is62, is63;
@@ -53,14 +65,24 @@ static apr_status_t decode_hex(int flags, const unsigned char *in, apr_size_t in
                                apr_size_t *out_len)
 {
     int upper = flags & WH_DECODE_UPPER ? -1 : 0, bad = 0;
+    sixteen bad16 = {0};
+    apr_size_t i, n = 0;
 
     if (in_len % 2 || in_len / 2 > out_max)
         return APR_EINVAL;
-    for (apr_size_t i = 0; i < in_len; i += 2) {
+    for (i = 0; i + 16 <= in_len; i += 16) {
+        sixteen values = hex_values(in + i, upper, &bad16);
+        int k;
+        for (k = 0; k < 16; k += 2)
+            out[n++] = (unsigned char)((unsigned)values[k] << 4 | (unsigned)values[k + 1]);
+    }
+    for (; i < in_len; i += 2) {
         int hi = hex_value(in[i], upper), lo = hex_value(in[i + 1], upper);
         bad |= hi | lo;
-        out[i / 2] = (unsigned char)(((unsigned)hi << 4 | (unsigned)lo) & 0xff);
+        out[n++] = (unsigned char)(((unsigned)hi << 4 | (unsigned)lo) & 0xff);
     }
+    for (i = 0; i < 16; i++)
+        bad |= bad16[i];
     if (bad < 0)
         return APR_EINVAL;
     *out_len = in_len / 2;

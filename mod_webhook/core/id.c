@@ -2,15 +2,15 @@
 /*
  * id.c: delivery ids. 48 bits of milliseconds and the 16 bits behind them form one 64-bit number that ascends from id to id in a
  * process; the remaining 58 bits are random in each id. Random bytes are drawn in blocks per thread, so that an id costs no system
- * call but getpid().
+ * call.
  */
 #include "core/id.h"
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 #define RANDOM_BLOCK 480 /* bytes drawn at once: 40 ids */
 #define RANDOM_PER_ID 12
@@ -22,23 +22,39 @@
 /* milliseconds << 16 | sequence of the last id made in this process */
 static uint64_t id_last;
 
+/* A forked child must not repeat its parent's ids: how often this process became one, counted since anybody drew bytes. What _Fork() makes
+ * is not counted: such children only run programs. */
+static unsigned id_forks;
+static pthread_once_t id_watch = PTHREAD_ONCE_INIT;
+static int watching;
+
 static __thread struct {
-    pid_t pid; /* whose bytes these are: a forked child must not repeat its parent's ids */
+    unsigned forks; /* when these were drawn */
     unsigned left;
     unsigned char bytes[RANDOM_BLOCK];
 } id_random;
 
+static void forked(void)
+{
+    id_forks++;
+}
+
+static void watch_forks(void)
+{
+    watching = pthread_atfork(NULL, NULL, forked) == 0;
+}
+
 static const unsigned char *random_take(void)
 {
-    pid_t pid = getpid();
-
-    if (id_random.left < RANDOM_PER_ID || id_random.pid != pid) {
+    if (id_random.left < RANDOM_PER_ID || id_random.forks != id_forks) {
+        id_random.left = 0;
+        if (pthread_once(&id_watch, watch_forks) || !watching)
+            return NULL;
         if (RAND_bytes(id_random.bytes, RANDOM_BLOCK) != 1) {
             ERR_clear_error();
-            id_random.left = 0;
             return NULL;
         }
-        id_random.pid = pid;
+        id_random.forks = id_forks;
         id_random.left = RANDOM_BLOCK;
     }
     id_random.left -= RANDOM_PER_ID;

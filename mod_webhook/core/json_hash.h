@@ -40,6 +40,29 @@ static inline uint64_t wh_json_word(const char *s)
     return w;
 }
 
+/** Whether two names of one length are equal; of most names two words are all there is to compare. */
+static inline int wh_json_same_name(const char *a, const char *b, apr_size_t len)
+{
+    uint32_t a_half, b_half, a_last, b_last;
+
+    if (len >= 8) {
+        const char *last = a + len - 8;
+        for (; a < last; a += 8, b += 8) {
+            if (wh_json_word(a) != wh_json_word(b))
+                return 0;
+        }
+        return wh_json_word(last) == wh_json_word(b - (a - last)); /* overlapping */
+    }
+    if (len >= 4) {
+        memcpy(&a_half, a, 4);
+        memcpy(&b_half, b, 4);
+        memcpy(&a_last, a + len - 4, 4);
+        memcpy(&b_last, b + len - 4, 4);
+        return a_half == b_half && a_last == b_last;
+    }
+    return !len || (a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]);
+}
+
 static inline apr_uint32_t wh_json_hash_with(const wh_json_seed *seed, const char *s, apr_size_t len)
 {
     uint64_t h = seed->b ^ len, x, y, left = len;

@@ -41,6 +41,7 @@ typedef struct spool {
     wh_req *wq;
     char *data;        /* memory; NULL once in the file */
     apr_size_t room;
+    apr_size_t declared; /* Content-Length, where that much is kept in memory; 0 */
     apr_size_t memory; /* most that is kept in memory */
     apr_off_t limit;
     apr_off_t len;
@@ -108,7 +109,7 @@ static apr_status_t append(spool *s, const char *data, apr_size_t len)
         return rv;
     }
     if (need > s->room) {
-        apr_size_t room = s->room ? s->room : FIRST_ROOM;
+        apr_size_t room = s->room ? s->room : s->declared ? s->declared : FIRST_ROOM;
         char *grown;
         while (room < need) {
             room *= 2;
@@ -124,6 +125,27 @@ static apr_status_t append(spool *s, const char *data, apr_size_t len)
     memcpy(s->data + s->len, data, len);
     s->len += (apr_off_t)len;
     return APR_SUCCESS;
+}
+
+/*
+ * A small body comes in one piece with its head, in memory the connection has read it to: that is where it stays, as long as the request.
+ * Not that of an HTTP/2 stream, whose memory another thread may have given.
+ */
+static int keep(spool *s, apr_bucket *b, const char *data, apr_size_t len)
+{
+    request_rec *r = s->wq->r;
+    apr_bucket_brigade *kept;
+
+    if (len != s->declared || s->len || s->fd >= 0 || !APR_BUCKET_IS_HEAP(b) || r->connection->master) {
+        return 0;
+    }
+    kept = apr_brigade_create(r->pool, r->connection->bucket_alloc); /* which goes with the pool */
+    APR_BUCKET_REMOVE(b);
+    APR_BRIGADE_INSERT_TAIL(kept, b);
+    s->data = (char *)data; /* nobody writes to it: there is no room */
+    s->room = len;
+    s->len = (apr_off_t)len;
+    return 1;
 }
 
 /* ---- waiting ---- */
@@ -213,10 +235,10 @@ static int refuse_read(spool *s, apr_status_t rv)
 /* Take what a read brought. @return APR_SUCCESS, APR_EOF at the end of the body; else *refused is the answer */
 static apr_status_t take(spool *s, apr_bucket_brigade *bb, int *refused)
 {
-    apr_bucket *b;
+    apr_bucket *b, *next;
     apr_status_t rv;
 
-    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = next) {
         const char *data;
         apr_size_t len;
 
@@ -224,6 +246,7 @@ static apr_status_t take(spool *s, apr_bucket_brigade *bb, int *refused)
             return APR_EOF;
         }
         if (APR_BUCKET_IS_METADATA(b)) {
+            next = APR_BUCKET_NEXT(b);
             continue;
         }
         rv = apr_bucket_read(b, &data, &len, APR_BLOCK_READ);
@@ -231,7 +254,8 @@ static apr_status_t take(spool *s, apr_bucket_brigade *bb, int *refused)
             *refused = refuse_read(s, rv);
             return rv;
         }
-        if (len == 0) {
+        next = APR_BUCKET_NEXT(b); /* reading may put one behind it */
+        if (len == 0 || keep(s, b, data, len)) {
             continue;
         }
         if ((apr_off_t)len > s->limit - s->len) {
@@ -339,8 +363,7 @@ int wh_body_read(wh_req *wq)
     /* A declared length is within the limit (wh_req_screen): one allocation of the right size, or the file at once. */
     if (declared && wh_parse_int(declared, strlen(declared), 0, s.limit, &length) == APR_SUCCESS && length > 0) {
         if ((apr_uint64_t)length <= s.memory) {
-            s.room = (apr_size_t)length;
-            s.data = apr_palloc(r->pool, s.room);
+            s.declared = (apr_size_t)length;
         }
         else {
             s.memory = 0;

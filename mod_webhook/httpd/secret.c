@@ -235,9 +235,8 @@ const char *wh_secret_load(wh_secret_spec *spec, int real_start, const char **wa
 /* The secrets of one moment, index by index those of auth->secrets. */
 typedef struct generation {
     webhook_secrets set;
-    int refs;         /* under the mutex: requests that use it, and one while it is current */
+    int refs;         /* requests that use it, and one while it is current; taken under the mutex, given back without */
     apr_pool_t *pool; /* its own, with its own allocator: requests of any thread free it. NULL: the first one, of pconf */
-    struct wh_live_secrets *live;
 } generation;
 
 typedef struct live_file {
@@ -284,7 +283,6 @@ void wh_secret_publish(wh_auth *auth, apr_pool_t *pconf)
     auth->live->current = apr_pcalloc(pconf, sizeof(generation));
     auth->live->current->set = *set;
     auth->live->current->refs = 1;
-    auth->live->current->live = auth->live;
     pthread_mutex_init(&auth->live->mutex, NULL);
 }
 
@@ -311,13 +309,9 @@ void wh_secret_child_init(apr_pool_t *pchild, server_rec *s)
 static apr_status_t release(void *data)
 {
     generation *gen = data;
-    struct wh_live_secrets *live = gen->live;
-    int last;
 
-    pthread_mutex_lock(&live->mutex);
-    last = --gen->refs == 0;
-    pthread_mutex_unlock(&live->mutex);
-    if (last && gen->pool) {
+    /* Whoever takes one finds another there, the current one's: the last to go is alone. */
+    if (__atomic_sub_fetch(&gen->refs, 1, __ATOMIC_ACQ_REL) == 0 && gen->pool) {
         apr_pool_destroy(gen->pool);
     }
     return APR_SUCCESS;
@@ -421,7 +415,6 @@ static generation *look(struct wh_live_secrets *live)
     gen->set.list = list;
     gen->refs = 1;
     gen->pool = pool;
-    gen->live = live;
     return gen;
 }
 
@@ -444,7 +437,7 @@ static const webhook_secrets *current_of(struct wh_live_secrets *live, apr_pool_
         live->looking = 0;
     }
     gen = live->current;
-    gen->refs++;
+    __atomic_add_fetch(&gen->refs, 1, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&live->mutex);
     apr_pool_cleanup_register(p, gen, release, apr_pool_cleanup_null);
     if (before) {

@@ -39,6 +39,8 @@ static const char *var_key_id(const wh_req *wq) { return wq->state == WH_ACCEPTE
 static const char *var_event(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.event : NULL; }
 static const char *var_sender_id(const wh_req *wq) { return wq->state == WH_ACCEPTED ? wq->verdict.sender_id : NULL; }
 
+#define PREFIX "WEBHOOK_" /* of all of them */
+
 static const wh_variable variables[] = {
     {"WEBHOOK_VERIFIED", var_verified},
     {"WEBHOOK_ENDPOINT", var_endpoint},
@@ -64,22 +66,46 @@ const wh_variable *wh_vars_find(const char *name)
     return NULL;
 }
 
-void wh_vars_export(wh_req *wq, request_rec *r)
+/* Whether one of the variables may be in a table already. */
+static int has_variables(const apr_table_t *table)
 {
+    const apr_array_header_t *all = apr_table_elts(table);
+    const apr_table_entry_t *entry = (const apr_table_entry_t *)all->elts;
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        if (entry[i].key && (entry[i].key[0] | 0x20) == 'w' && !strncasecmp(entry[i].key, PREFIX, sizeof(PREFIX) - 1)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Tables compare a name with all that begin like it; ours do, so that is left out while none is there. */
+static void export_to(apr_table_t *table, const wh_req *wq)
+{
+    int fresh = !has_variables(table);
     apr_size_t i;
 
     for (i = 0; i < VARIABLE_COUNT; i++) {
         const char *value = variables[i].get(wq);
-        if (value) {
-            apr_table_setn(r->subprocess_env, variables[i].name, value);
-            apr_table_setn(r->notes, variables[i].name, value);
+        if (value && fresh) {
+            apr_table_addn(table, variables[i].name, value);
         }
-        else {
+        else if (value) {
+            apr_table_setn(table, variables[i].name, value);
+        }
+        else if (!fresh) {
             /* SetEnv, or the request this one was redirected from, must not speak for a value that is not there. */
-            apr_table_unset(r->subprocess_env, variables[i].name);
-            apr_table_unset(r->notes, variables[i].name);
+            apr_table_unset(table, variables[i].name);
         }
     }
+}
+
+void wh_vars_export(wh_req *wq, request_rec *r)
+{
+    export_to(r->subprocess_env, wq);
+    export_to(r->notes, wq);
 }
 
 /* ---- headers of gated requests ---- */
@@ -109,12 +135,13 @@ void wh_vars_remove_spoofed(request_rec *r)
 
     for (;;) {
         for (i = 0; i < all->nelts && n < 8; i++) {
-            if (!entry[i].key || (entry[i].key[0] | 0x20) != 'x') {
-                continue;
+            const char *key = entry[i].key;
+            if (!key || (key[0] | 0x20) != 'x' || (key[1] != '-' && key[1] != '_') || (key[2] | 0x20) != 'w') {
+                continue; /* all of ours begin with X-W */
             }
             for (k = 0; k < HEADER_COUNT; k++) {
-                if (same_header(entry[i].key, our_headers[k])) {
-                    found[n++] = entry[i].key;
+                if (same_header(key, our_headers[k])) {
+                    found[n++] = key;
                     break;
                 }
             }
@@ -136,16 +163,13 @@ void wh_vars_gate_headers(wh_req *wq, request_rec *r)
     if (!wq->headers_in) {
         wq->headers_in = apr_table_copy(r->pool, r->headers_in);
     }
-    /* Once more: MergeTrailers lets a chunked body add headers behind our back. */
+    /* Once more: MergeTrailers lets a chunked body add headers behind our back. None of ours is there then: they need no looking for. */
     wh_vars_remove_spoofed(r);
-    apr_table_setn(r->headers_in, "X-Webhook-Verified", wh_req_proven(wq) ? "1" : "0");
-    apr_table_setn(r->headers_in, "X-Webhook-Endpoint", wq->auth->name);
-    apr_table_setn(r->headers_in, "X-Webhook-Delivery-Id", wq->id);
+    apr_table_addn(r->headers_in, "X-Webhook-Verified", wh_req_proven(wq) ? "1" : "0");
+    apr_table_addn(r->headers_in, "X-Webhook-Endpoint", wq->auth->name);
+    apr_table_addn(r->headers_in, "X-Webhook-Delivery-Id", wq->id);
     if (wq->verdict.key_id) {
-        apr_table_setn(r->headers_in, "X-Webhook-Key-Id", wq->verdict.key_id);
-    }
-    else {
-        apr_table_unset(r->headers_in, "X-Webhook-Key-Id");
+        apr_table_addn(r->headers_in, "X-Webhook-Key-Id", wq->verdict.key_id);
     }
     /* The body is known now; a chunked one would make mod_proxy and CGI guess. */
     if (apr_table_get(r->headers_in, "Transfer-Encoding") || wq->body.len > 0) {

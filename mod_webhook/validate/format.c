@@ -56,26 +56,27 @@ static const struct {
     const char *name;
     wh_format_check *check;
     int drafts;   /* 1: 07, 2: 2019-09, 4: 2020-12 */
+    int scratch;  /* it takes some */
 } formats[] = {
-    { "date-time", wh_format_date_time, SINCE_7 },
-    { "date", wh_format_date, SINCE_7 },
-    { "time", wh_format_is_time, SINCE_7 },
-    { "duration", wh_format_is_duration, SINCE_201909 },
-    { "email", wh_format_email, SINCE_7 },
-    { "idn-email", wh_format_idn_email, SINCE_7 },
-    { "hostname", wh_format_hostname, SINCE_7 },
-    { "idn-hostname", wh_format_idn_hostname, SINCE_7 },
-    { "ipv4", wh_format_ipv4, SINCE_7 },
-    { "ipv6", wh_format_ipv6, SINCE_7 },
-    { "uri", wh_format_uri, SINCE_7 },
-    { "uri-reference", wh_format_uri_reference, SINCE_7 },
-    { "iri", wh_format_iri, SINCE_7 },
-    { "iri-reference", wh_format_iri_reference, SINCE_7 },
-    { "uuid", format_uuid, SINCE_201909 },
-    { "uri-template", wh_format_uri_template, SINCE_7 },
-    { "json-pointer", format_json_pointer, SINCE_7 },
-    { "relative-json-pointer", format_relative_json_pointer, SINCE_7 },
-    { "regex", format_regex, SINCE_7 },
+    { "date-time", wh_format_date_time, SINCE_7, 0 },
+    { "date", wh_format_date, SINCE_7, 0 },
+    { "time", wh_format_is_time, SINCE_7, 0 },
+    { "duration", wh_format_is_duration, SINCE_201909, 0 },
+    { "email", wh_format_email, SINCE_7, 1 },
+    { "idn-email", wh_format_idn_email, SINCE_7, 1 },
+    { "hostname", wh_format_hostname, SINCE_7, 1 },
+    { "idn-hostname", wh_format_idn_hostname, SINCE_7, 1 },
+    { "ipv4", wh_format_ipv4, SINCE_7, 0 },
+    { "ipv6", wh_format_ipv6, SINCE_7, 0 },
+    { "uri", wh_format_uri, SINCE_7, 0 },
+    { "uri-reference", wh_format_uri_reference, SINCE_7, 0 },
+    { "iri", wh_format_iri, SINCE_7, 0 },
+    { "iri-reference", wh_format_iri_reference, SINCE_7, 0 },
+    { "uuid", format_uuid, SINCE_201909, 0 },
+    { "uri-template", wh_format_uri_template, SINCE_7, 0 },
+    { "json-pointer", format_json_pointer, SINCE_7, 0 },
+    { "relative-json-pointer", format_relative_json_pointer, SINCE_7, 0 },
+    { "regex", format_regex, SINCE_7, 1 },
 };
 
 wh_format_check *wh_format_find(const char *name, int draft)
@@ -86,4 +87,13 @@ wh_format_check *wh_format_find(const char *name, int draft)
     for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
         if (!strcmp(formats[i].name, name)) return formats[i].drafts & bit ? formats[i].check : NULL;
     return NULL;
+}
+
+int wh_format_takes_scratch(wh_format_check *check)
+{
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (formats[i].check == check) return formats[i].scratch;
+    return 1;
 }

@@ -20,4 +20,7 @@ typedef int wh_format_check(const char *text, apr_size_t len, apr_pool_t *scratc
  */
 wh_format_check *wh_format_find(const char *name, int draft);
 
+/** Whether a check takes anything from its scratch; else that may be NULL. */
+int wh_format_takes_scratch(wh_format_check *check);
+
 #endif

@@ -25,7 +25,8 @@
 #define CHEAP 64               /* looks in one try that need no callout */
 
 struct wh_pattern {
-    pcre2_code *code;
+    const wh_pattern_row *row; /* NULL: it takes the engine */
+    pcre2_code *code;          /* of the engine */
     int metered;
     int turn;
     apr_size_t fixed, per_char;   /* of an unmetered one, in steps */
@@ -108,22 +109,26 @@ static pattern_work *work_of(wh_pattern_budget *budget)
     return budget->work = work;
 }
 
+/* @return whether there is enough left for a match that pays at once, which then is taken; whoever has too little for what costs little has
+ * exhausted the budget */
+static int pay(const wh_pattern *re, apr_size_t len, wh_pattern_budget *budget)
+{
+    if (budget->left >= 0) budget->left -= (apr_int64_t)(re->fixed + re->per_char * len);
+    if (budget->left < 0) budget->left = -1;
+    return budget->left >= 0;
+}
+
 int wh_pattern_match(const wh_pattern *re, const char *subject, apr_size_t len, wh_pattern_budget *budget)
 {
-    pattern_work *work = work_of(budget);
+    pattern_work *work;
     int rc;
 
-    if (!work || budget->left < 0) return -1;
     if (!subject) subject = "";
-    work->left = budget->left - (apr_int64_t)re->fixed;
-    if (!re->metered) {
-        work->left -= (apr_int64_t)(re->per_char * len);
-        /* whoever has a little left has enough for what costs little */
-        if (work->left < 0) {
-            budget->left = -1;
-            return -1;
-        }
-    }
+    if (re->row) return pay(re, len, budget) ? wh_pattern_row_match(re->row, subject, len) : -1;
+    work = work_of(budget);
+    if (!work || budget->left < 0) return -1;
+    if (!re->metered && !pay(re, len, budget)) return -1;
+    work->left = budget->left - (re->metered ? (apr_int64_t)re->fixed : 0);
     work->last = 0;
     work->turn = re->turn;
     rc = pcre2_match(re->code, (PCRE2_SPTR)subject, len, 0, PCRE2_NO_UTF_CHECK, work->found, work->context);
@@ -226,6 +231,12 @@ const char *wh_pattern_compile(wh_pattern **out, const char *text, apr_size_t le
     if (!re->metered) {
         re->fixed += (apr_size_t)looks;
         if (ps.cost.runs || !ps.anchored) re->per_char = 1 + (apr_size_t)looks / 16;
+    }
+    re->row = wh_pattern_row_compile(text, len, p);
+    if (re->row) {
+        if (re->metered) re->per_char = 1;
+        *out = re;
+        goto leave;
     }
     translated = wh_pattern_finish(&ps, re->metered, &translated_len);
     error = compile(re, translated, translated_len,

@@ -47,6 +47,13 @@ typedef struct wh_pattern_parse {
 /** Parse (and translate, where emitting) what lies between at and end. Answers in ps. @return 1 valid */
 int wh_pattern_parse_text(wh_pattern_parse *ps);
 
+/* pattern_row.c: the patterns that need no engine */
+typedef struct wh_pattern_row wh_pattern_row;
+/** @param text a valid pattern; not kept. @return NULL when it is none of them. Immutable, lives with p */
+const wh_pattern_row *wh_pattern_row_compile(const char *text, apr_size_t len, apr_pool_t *p);
+/** @return whether it matches; looks at no character twice */
+int wh_pattern_row_match(const wh_pattern_row *row, const char *subject, apr_size_t len);
+
 /* pattern_emit.c: no-ops unless emitting */
 void wh_pattern_emit(wh_pattern_parse *ps, const char *text);
 void wh_pattern_emit_char(wh_pattern_parse *ps, apr_uint32_t c);

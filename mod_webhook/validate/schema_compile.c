@@ -295,16 +295,23 @@ static void compile_meaning(work *w)
 
     if (is(v, WH_JSON_STRING) && (w->c->opts->format_assert || w->r->dialect.vocabularies & VOCAB_FORMAT)) {
         wh_format_check *check = wh_format_find(apr_pstrmemdup(w->c->ptemp, v->u.text, v->size), w->r->dialect.draft);
-        if (check) string_rules(w)->format = check;
+        if (check) {
+            string_rules(w)->format = check;
+            w->n->string->scratch = wh_format_takes_scratch(check) != 0;
+        }
     }
     if (!w->c->opts->content_assert || w->r->dialect.draft != WH_SCHEMA_DRAFT_07) return;
     v = w->k[K_CONTENT_ENCODING];
     if (is(v, WH_JSON_STRING)) {
         if (!text_is(v, "base64")) return; /* what cannot be decoded says nothing about what is in it */
         string_rules(w)->base64 = 1;
+        w->n->string->scratch = 1;
     }
     v = w->k[K_CONTENT_MEDIA_TYPE];
-    if (is(v, WH_JSON_STRING) && text_is(v, "application/json")) string_rules(w)->media_json = 1;
+    if (is(v, WH_JSON_STRING) && text_is(v, "application/json")) {
+        string_rules(w)->media_json = 1;
+        w->n->string->scratch = 1;
+    }
 }
 
 /* ---- arrays ---- */

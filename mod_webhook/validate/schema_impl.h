@@ -89,7 +89,7 @@ typedef struct wh_string_rules {
     apr_uint32_t min, max; /* code points */
     wh_pattern *pattern;
     wh_format_check *format;
-    unsigned base64 : 1, media_json : 1;
+    unsigned base64 : 1, media_json : 1, scratch : 1; /* scratch: some of these need memory */
 } wh_string_rules;
 
 #define BOUND_MINIMUM 0
@@ -130,6 +130,7 @@ struct wh_node {
     unsigned char busy;     /* of those, the ones that need a visit to be judged */
     unsigned char declared; /* what `type` says: for errors, where `types` was narrowed by enum and const */
     unsigned char refused;  /* the schema `false` */
+    unsigned char alone;    /* of the busy ones, those of which nothing but their own group asks anything: no visit for these either */
     wh_object_rules *object;
     wh_array_rules *array;
     wh_string_rules *string;

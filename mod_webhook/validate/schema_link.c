@@ -118,9 +118,9 @@ static void shorten(wh_node **slot, void *baton)
     while (only_refers(*slot)) *slot = (*slot)->any->ref; /* ends: there are no loops */
 }
 
-static void judge(wh_node *n)
+static void judge(wh_node *n, int dynamic)
 {
-    unsigned busy = 0;
+    unsigned busy = 0, alone = 0;
 
     if (n->object || n->unevaluated_props) busy |= TYPE_BIT(WH_JSON_OBJECT);
     if (n->array || n->unevaluated_items) busy |= TYPE_BIT(WH_JSON_ARRAY);
@@ -128,6 +128,12 @@ static void judge(wh_node *n)
     if (n->number) busy |= TYPE_NUMBER;
     if (n->any) busy = TYPE_ALL;
     n->busy = (unsigned char)busy;
+    /* With dynamic references a visit enters the node's resource. */
+    if (n->any || dynamic) return;
+    if (n->object && !n->unevaluated_props) alone |= TYPE_BIT(WH_JSON_OBJECT);
+    if (n->array && !n->unevaluated_items) alone |= TYPE_BIT(WH_JSON_ARRAY);
+    if (n->string) alone |= TYPE_BIT(WH_JSON_STRING);
+    n->alone = (unsigned char)alone;
 }
 
 /* By number of the anchor, where each resource leads. */
@@ -158,7 +164,7 @@ void wh_schema_link(wh_compiler *c, wh_schema *schema)
     if (c->error) return;
     for (i = 0; i < c->all->nelts; i++) {
         wh_node *n = APR_ARRAY_IDX(c->all, i, wh_node *);
-        judge(n);
+        judge(n, schema->dynamic);
         /* With dynamic references a node in between counts: its resource is entered. */
         if (schema->dynamic) continue;
         visit_in_place(n, shorten, NULL);

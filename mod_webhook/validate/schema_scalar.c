@@ -56,8 +56,8 @@ static int check_meaning(wh_run *c, const wh_node *n, const wh_json_value *v)
     int ok = 1;
 
     if (!wh_run_spend(c, v->size / 4)) return wh_run_refuse(c, "schema-budget", n, "format", v);
-    apr_pool_clear(wh_run_scratch(c));
-    if (s->format && !s->format(v->u.text, v->size, wh_run_scratch(c))) FAIL("format", v);
+    if (s->scratch) apr_pool_clear(wh_run_scratch(c));
+    if (s->format && !s->format(v->u.text, v->size, s->scratch ? c->scratch : NULL)) FAIL("format", v);
     failed = s->base64 || s->media_json ? content_failure(c, s, v) : NULL;
     if (failed) FAIL(failed, v);
     return ok;

@@ -9,6 +9,7 @@
  * Every visit of a node, member or element counts as a step, long strings and hashed values as several. When a bound is hit nothing is
  * visited any more, so that all loops run out, and whatever they make of it the verdict is "refused".
  */
+#include "core/json_hash.h"
 #include "validate/schema_run.h"
 
 #include <string.h>
@@ -96,13 +97,23 @@ static void marks_add(wh_marks *to, const wh_marks *from)
 
 /* ---- one schema in another ---- */
 
-/* What a node says about a member or element: for most of them the type says it all. */
+static int check_array(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m);
+static int check_object(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m);
+
+/* What a node says about a member or element: for most of them the type says it all, or one group does, and a visit is that and a step. */
 static inline int judge(wh_run *c, const wh_node *n, const wh_json_value *v)
 {
     unsigned bit = type_of(v);
+    int ok;
 
     if (n->types & bit && !(n->busy & bit)) return 1;
-    return wh_run_visit(c, n, v, NULL);
+    if (!(n->types & n->alone & bit) || c->skip || !c->depth || c->steps >= c->limit) return wh_run_visit(c, n, v, NULL);
+    c->steps++;
+    if (v->type == WH_JSON_STRING) return wh_run_string(c, n, v);
+    c->depth--;
+    ok = v->type == WH_JSON_ARRAY ? check_array(c, n, v, NULL) : check_object(c, n, v, NULL);
+    c->depth++;
+    return ok;
 }
 
 /* The verdict of a branch, without notes. */
@@ -158,6 +169,7 @@ static int check_array(wh_run *c, const wh_node *n, const wh_json_value *v, wh_m
     apr_uint32_t i, prefix = a->prefix.count < v->size ? a->prefix.count : v->size;
     int ok = 1;
 
+    if (!v->size && !a->min && !a->contains) return 1;
     if (!wh_run_spend(c, v->size)) return wh_run_refuse(c, "schema-budget", n, "items", v);
     if (v->size < a->min) FAIL("minItems", v);
     if (v->size > a->max) FAIL("maxItems", v);
@@ -184,14 +196,15 @@ static int check_array(wh_run *c, const wh_node *n, const wh_json_value *v, wh_m
 
 static inline const wh_prop *prop_find(const wh_object_rules *o, const wh_json_member *m)
 {
+    const wh_prop *prop;
     apr_uint32_t i;
 
     if (!o->table) return NULL;
-    for (i = m->hash & o->mask; o->table[i].name; i = (i + 1) & o->mask) {
-        const wh_prop *prop = &o->table[i];
-        if (prop->hash == m->hash && prop->len == m->name_len && memcmp(prop->name, m->name, m->name_len) == 0) return prop;
+    for (i = m->hash;; i++) {
+        prop = &o->table[i & o->mask];
+        if (!prop->name) return NULL;
+        if (prop->hash == m->hash && prop->len == m->name_len && wh_json_same_name(prop->name, m->name, m->name_len)) return prop;
     }
-    return NULL;
 }
 
 static int __attribute__((noinline)) note_missing(wh_run *c, const wh_node *n, const wh_json_value *v)
@@ -259,21 +272,19 @@ static int check_patterns(wh_run *c, const wh_node *n, const wh_json_member *mem
     return ok;
 }
 
-static int check_object(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
+/* The members of an object that is asked for more than its properties. *hits grows by the required ones. */
+static int __attribute__((noinline)) check_members(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m, apr_uint32_t *hits)
 {
     const wh_object_rules *o = n->object;
-    apr_uint32_t i, hits = 0;
+    apr_uint32_t i;
     int ok = 1;
 
-    if (!wh_run_spend(c, v->size)) return wh_run_refuse(c, "schema-budget", n, "properties", v);
-    if (v->size < o->min) FAIL("minProperties", v);
-    if (v->size > o->max) FAIL("maxProperties", v);
     for (i = 0; i < v->size; i++) {
         const wh_json_member *member = &v->u.members[i];
         const wh_prop *prop = prop_find(o, member);
         int matched = 0;
         if (prop) {
-            hits += prop->required;
+            *hits += prop->required;
             if (prop->node) {
                 matched = 1;
                 MUST(judge(c, prop->node, &member->value));
@@ -286,6 +297,31 @@ static int check_object(wh_run *c, const wh_node *n, const wh_json_value *v, wh_
         }
         if (m && matched) mark(m, i);
         if (o->names) MUST(check_name(c, n, member));
+    }
+    return ok;
+}
+
+static int check_object(wh_run *c, const wh_node *n, const wh_json_value *v, wh_marks *m)
+{
+    const wh_object_rules *o = n->object;
+    apr_uint32_t hits = 0;
+    int ok = 1;
+
+    if (!wh_run_spend(c, v->size)) return wh_run_refuse(c, "schema-budget", n, "properties", v);
+    if (v->size < o->min) FAIL("minProperties", v);
+    if (v->size > o->max) FAIL("maxProperties", v);
+    if (m || o->npatterns || o->names) MUST(check_members(c, n, v, m, &hits));
+    else {
+        const wh_json_member *member = v->u.members, *end = member + v->size;
+        for (; member < end; member++) {
+            const wh_prop *prop = prop_find(o, member);
+            const wh_node *node = o->additional;
+            if (prop) {
+                hits += prop->required;
+                if (prop->node) node = prop->node;
+            }
+            if (node) MUST(judge(c, node, &member->value));
+        }
     }
     if (hits < o->required) MUST(c->quiet ? 0 : note_missing(c, n, v));
     if (o->ndepends) MUST(check_depends(c, n, v, m));

@@ -2,7 +2,7 @@
 /*
  * Patterns: the low bits of the first byte are the pattern's length, its high bit says whose it is, ECMA-262's or an administrator's; the rest is the
  * subject. The check and the compiler agree on what is valid, and no match gets past its budget. (Compiling is configuration's, so its cost is not
- * bounded by this: patterns are short.)
+ * bounded by this: patterns are short.) What needs no engine is judged as the engine judges the same in a group.
  */
 #include <apr_general.h>
 #include <apr_pools.h>
@@ -12,6 +12,7 @@
 
 #include "core/encoding.h"
 #include "validate/pattern.h"
+#include "validate/pattern_parts.h"
 
 #define STEPS 4000
 
@@ -38,6 +39,24 @@ static void match(const wh_pattern *re, const char *text, size_t len, apr_pool_t
     check(first == again);
 }
 
+static void row(const char *pattern, size_t pattern_len, const char *text, size_t len, apr_pool_t *p)
+{
+    const wh_pattern_row *made = wh_pattern_row_compile(pattern, pattern_len, p);
+    char *group = apr_palloc(p, pattern_len + 4);
+    wh_pattern_budget budget;
+    wh_pattern *engine;
+    int there;
+
+    if (!made) return;
+    memcpy(group, "(?:", 3);
+    memcpy(group + 3, pattern, pattern_len);
+    group[pattern_len + 3] = ')';
+    if (wh_pattern_compile(&engine, group, pattern_len + 4, p)) return;
+    wh_pattern_budget_init(&budget, WH_PATTERN_STEPS, p);
+    there = wh_pattern_match(engine, text, len, &budget);
+    check(there < 0 || there == wh_pattern_row_match(made, text, len));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static apr_pool_t *pool;
@@ -62,7 +81,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         error = wh_pattern_compile(&re, text, len, p);
         check((!error || strstr(error, "valid, but")) == !wh_pattern_check(text, len, p));
     }
-    if (!error && wh_utf8_valid(subject, left)) match(re, subject, left, p);
+    if (!error && wh_utf8_valid(subject, left)) {
+        match(re, subject, left, p);
+        if (!(data[0] & 0x80)) row(text, len, subject, left, p);
+    }
     apr_pool_destroy(p);
     return 0;
 }

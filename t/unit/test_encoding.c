@@ -138,6 +138,29 @@ static void test_alphabets(void)
         }
     }
     is_int(wrong, 0, "also in long texts");
+
+    wrong = 0;
+    for (int c = 0; c < 256; c++) {
+        for (int at = 0; at < 24; at++) {
+            char text[25] = "0123456789abcdeffedcba98";
+            static const unsigned char want[12] = { 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98 };
+            unsigned char out[12], value;
+            apr_size_t len;
+            int lower = c && strchr("0123456789abcdef", c) != NULL, upper = c && strchr("ABCDEF", c) != NULL;
+
+            text[at] = (char)c;
+            wrong += (wh_decode(WH_ENC_HEX, 0, text, 24, out, 12, &len) == APR_SUCCESS) != lower;
+            wrong += (wh_decode(WH_ENC_HEX, WH_DECODE_UPPER, text, 24, out, 12, &len) == APR_SUCCESS) != (lower || upper);
+            if (!lower && !upper) continue;
+            value = (unsigned char)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+            for (int i = 0; i < 12; i++) {
+                unsigned char byte = want[i];
+                if (i == at / 2) byte = (unsigned char)(at % 2 ? (byte & 0xf0) | value : (byte & 0xf) | value << 4);
+                wrong += out[i] != byte;
+            }
+        }
+    }
+    is_int(wrong, 0, "in both cases also of hex, and each digit has its value");
 }
 
 static void test_hex(void)

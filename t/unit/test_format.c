@@ -22,7 +22,7 @@ static void judge(const char *format, int valid, const char *const *list)
     }
     apr_pool_create(&p, pool);
     for (; *list; list++) {
-        is_int(check(*list, strlen(*list), p), valid, "%s: %.*s", format, (int)strcspn(*list, "\n"), *list);
+        is_int(check(*list, strlen(*list), wh_format_takes_scratch(check) ? p : NULL), valid, "%s: %.*s", format, (int)strcspn(*list, "\n"), *list);
         apr_pool_clear(p);
     }
     apr_pool_destroy(p);

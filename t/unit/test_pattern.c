@@ -9,6 +9,7 @@
 #include "evil_patterns.h"
 #include "tap.h"
 #include "validate/pattern.h"
+#include "validate/pattern_parts.h"
 
 static apr_pool_t *pool;
 
@@ -214,6 +215,69 @@ static void administrators(void)
     is_int(wh_pattern_match(re, text, 101, &budget), -1, "too");
 }
 
+static int is_row(const char *pattern)
+{
+    return wh_pattern_row_compile(pattern, strlen(pattern), pool) != NULL;
+}
+
+/* Patterns that need no engine are judged as the engine does: the same in a group is the engine's. */
+static void rows(void)
+{
+    static const char *const rows_[] = { "^", "^$", "^[0-9a-f]{40}$", "^v\\d+\\.\\d+", "^a?b*c+[d-f]{2,3}$", "^\\w+\\/x$", "^[]$", "^[-a\\]\\d]{0,2}x$", "^a{3}a*$", "^a{65535}$",
+                                         "^[a-c][a-c][a-c]?$", "^a+b?c",
+                                         "^refs/(heads|tags)/", "^(?:a|b|cd)$", "^a*(b|cb)" };
+    static const char *const others[] = { "", "a$", "^a|b", "^(a|)$", "^(a|ab)$", "^(ab|a)", "^(a|a)", "^(a)?", "^(?=a)b", "^(?<x>a)", "^(a|(b))", "^(a.)", "^(a[b])", "^a*(b|ab)", "^(a)\\1", "^(a|b)|c", "^.$", "^[^a]$", "^a+a$", "^a?a", "^a*b*a", "^a+?b", "^\\s", "^\\x41", "^\303\251", "^[\303\251]", "^a$b", "^\\b",
+                                          "^abcdefghijklmnopq$", "^[a-z]{1,3}[x-z]", "^[\\u0061]", "^[\\b]", "^\\ca", "^a{1}b??", "^[-a]{0,2}-$" };
+    static const char *const sets[] = { "a", "b", "[ab]", "[b-d]", "c", "\\d", "[\\d-]", "\\w", "-", "\\.", "[]", "\\/", "(a|b)", "(ab|c|-\\.)", "(?:d0|d_)", "(b)" };
+    static const char *const counts[] = { "", "", "", "?", "*", "+", "{2}", "{0}", "{1,2}", "{2,}", "{0,3}" };
+    static const char letters[] = "aaabbbcd0-._]/\n";
+    unsigned seed = 7, found = 0, wrong = 0, matched = 0, i, k, n;
+    wh_pattern_budget budget;
+
+    for (i = 0; i < sizeof(rows_) / sizeof(rows_[0]); i++) ok(is_row(rows_[i]), "a row: %s", rows_[i]);
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) ok(!is_row(others[i]), "no row: %s", others[i]);
+#define ANY(n) ((seed = seed * 1103515245u + 12345u) >> 16) % (n)
+    for (i = 0; i < 3000; i++) {
+        char pattern[200] = "^", grouped[210];
+        wh_pattern *re, *engine;
+
+        for (n = 1 + ANY(4); n > 0; n--) {
+            strcat(pattern, sets[ANY(sizeof(sets) / sizeof(sets[0]))]);
+            strcat(pattern, counts[ANY(sizeof(counts) / sizeof(counts[0]))]);
+        }
+        if (ANY(3)) strcat(pattern, "$");
+        snprintf(grouped, sizeof(grouped), "(?:%s)", pattern);
+        if (wh_pattern_compile(&re, pattern, strlen(pattern), pool) || wh_pattern_compile(&engine, grouped, strlen(grouped), pool)) continue;
+        found += (unsigned)is_row(pattern);
+        wh_pattern_budget_init(&budget, WH_PATTERN_STEPS, pool);
+        for (k = 0; k < 60; k++) {
+            char text[12];
+            int here, there;
+
+            for (n = 0; n < k % 12; n++) text[n] = letters[ANY(sizeof(letters) - 1)];
+            here = wh_pattern_match(re, text, n, &budget);
+            there = wh_pattern_match(engine, text, n, &budget);
+            matched += here == 1;
+            if (here != there && wrong++ < 5) diag("%s and \"%.*s\": %d, the engine: %d", pattern, (int)n, text, here, there);
+        }
+    }
+#undef ANY
+    ok(found > 500, "%u of the random patterns are rows", found);
+    ok(matched > 5000, "%u matches", matched);
+    is_int(wrong, 0, "and all of them are judged as the engine does");
+    wh_pattern_budget_init(&budget, 100, pool);
+    {
+        wh_pattern *re;
+
+        ok(!wh_pattern_compile(&re, "^[0-9a-f]+$", 11, pool), "a row that is as long as the text");
+        is_int(wh_pattern_match(re, "0123456789", 10, &budget), 1, "matches");
+        ok(budget.left <= 90, "and pays for it");
+        is_int(wh_pattern_match(re, NULL, 0, &budget), 0, "as does one that does not");
+        while (budget.left > 0 && wh_pattern_match(re, "0123456789", 10, &budget) >= 0) continue;
+        is_int(wh_pattern_match(re, "0", 1, &budget), -1, "until there is nothing left");
+    }
+}
+
 int main(void)
 {
     apr_initialize();
@@ -222,6 +286,7 @@ int main(void)
     validity();
     budgets();
     administrators();
+    rows();
     apr_pool_destroy(pool);
     return tap_done();
 }

@@ -17,12 +17,14 @@ ExtendedStatus On
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
     WebhookBodyLimit 1K
-    WebhookBodyTimeout 1s
     WebhookDrop
 </WebhookEndpoint>
 <Location "/hook">
     SetHandler webhook
     WebhookUse main
+</Location>
+<Location "/hook/slow">
+    WebhookBodyTimeout 1s
 </Location>
 <Location "/reject">
     SetHandler webhook
@@ -114,7 +116,7 @@ refused($srv->github('/hook', $secret, $body x 10), 413, 'body-too-large', '413'
 }
 {
     my $conn = $srv->connect;
-    $conn->print($bytes->(POST => '/hook', headers => [@{ github_headers($secret, $body) }, 'Content-Length' => 100], keepalive => 1));
+    $conn->print($bytes->(POST => '/hook/slow', headers => [@{ github_headers($secret, $body) }, 'Content-Length' => 100], keepalive => 1));
     refused($conn->response('POST'), 408, 'body-timeout', '408');
     $conn->close;
 }

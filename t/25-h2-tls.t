@@ -18,16 +18,16 @@ ScriptAlias "/gate" "@DIR@/out/echo.cgi"
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
     WebhookBodyLimit 8M
-    WebhookBodyTimeout 2s
+    WebhookBodyTimeout 2min
 </WebhookEndpoint>
 <Location "/hook">
     SetHandler webhook
     WebhookUse main
-    WebhookBodyTimeout 30s
 </Location>
 <Location "/slow">
     SetHandler webhook
     WebhookUse main
+    WebhookBodyTimeout 2s
 </Location>
 <Location "/small">
     SetHandler webhook

@@ -21,8 +21,10 @@ WebhookBodyMemory 16K
     SetHandler webhook
     WebhookVerify github
     WebhookSecret file:@DIR@/secret
-    WebhookBodyTimeout 1s
     WebhookDrop
+</Location>
+<Location "/hook/slow">
+    WebhookBodyTimeout 1s
 </Location>
 <Location "/gate">
     WebhookVerify github
@@ -40,7 +42,7 @@ EOF
     is $srv->github('/hook', $secret, $body, id => 'one')->json->{id}, $res->json->{id}, "$mpm: duplicate";
     is $srv->github('/hook', 'wrong', $body)->status, 401, "$mpm: refused";
     my $conn = $srv->connect;
-    $conn->print($bytes->(POST => '/hook', headers => [@{ github_headers($secret, $body) }, 'Content-Length' => 100]));
+    $conn->print($bytes->(POST => '/hook/slow', headers => [@{ github_headers($secret, $body) }, 'Content-Length' => 100]));
     is $conn->response('POST')->status, 408, "$mpm: timed out";
     $conn->close;
     for my $size (10, 100_000) {

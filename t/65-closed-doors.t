@@ -30,6 +30,9 @@ for my $document (sort keys %documents) {
     Require ip 192.0.2.1
     $documents{$document}
 </Location>
+<Location "/$kind-$document/slow">
+    WebhookBodyTimeout 500ms
+</Location>
 EOF
     }
 }
@@ -39,7 +42,6 @@ my $srv = WebhookTest::Server->new(name => 'doors', modules => [qw(cgid proxy pr
     WebhookSecret file:\@DIR\@/secret
     WebhookGate   On
     WebhookBodyLimit 1000
-    WebhookBodyTimeout 500ms
 </WebhookEndpoint>
 <Directory "\@DIR\@/htdocs">
     Options ExecCGI Includes FollowSymLinks
@@ -64,11 +66,11 @@ $places
 @{[@cache ? qq(CacheEnable socache /\nCacheSocache shmcb\nCacheIgnoreNoLastMod On\nCacheIgnoreQueryString On) : '']}
 EOF
 spew($srv->path('secret'), $secret, 0600);
-mkdir $srv->path("htdocs/$_") for 'errors', 'cached', map { my $d = $_; map { ("$_-$d", "$_-$d/denied") } qw(static ssi index) } sort keys %documents;
+mkdir $srv->path("htdocs/$_") for 'errors', 'cached', map { my $d = $_; map { ("$_-$d", "$_-$d/denied", "$_-$d/slow") } qw(static ssi index) } sort keys %documents;
 for my $d (sort keys %documents) {
-    spew($srv->path("htdocs/static-$d$_"), "$mark\n") for '/file.txt', '/denied/file.txt';
-    spew($srv->path("htdocs/index-$d$_"), "$mark\n") for '/index.html', '/denied/index.html';
-    spew($srv->path("htdocs/ssi-$d$_"), qq($mark <!--#echo var="DATE_GMT" -->\n)) for '/page.shtml', '/denied/page.shtml';
+    spew($srv->path("htdocs/static-$d$_"), "$mark\n") for map { "$_/file.txt" } '', '/denied', '/slow';
+    spew($srv->path("htdocs/index-$d$_"), "$mark\n") for map { "$_/index.html" } '', '/denied', '/slow';
+    spew($srv->path("htdocs/ssi-$d$_"), qq($mark <!--#echo var="DATE_GMT" -->\n)) for map { "$_/page.shtml" } '', '/denied', '/slow';
 }
 spew($srv->path('htdocs/cached/file.txt'), "$mark\n");
 spew($srv->path('htdocs/errors/page.html'), "an error page\n");
@@ -94,7 +96,7 @@ my @ways = (
     ['length not known', 413, 'POST', '', headers => github($secret, 'x' x 2000), body => 'x' x 2000, chunked => 1],
     ['address', 403, 'POST', 'denied/', headers => github($secret), body => $body],
     ['broken chunk', 400, 'POST', '', headers => [@{ github($secret) }, 'Transfer-Encoding' => 'chunked'], then => "zz\r\n"],
-    ['too slow', 408, 'POST', '', headers => [@{ github($secret) }, 'Content-Length' => 100], then => '{'],
+    ['too slow', 408, 'POST', 'slow/', headers => [@{ github($secret) }, 'Content-Length' => 100], then => '{'],
     ['Expect', 401, 'POST', '', headers => [@{ github('wrong') }, Expect => '100-continue'], body => $body],
     ['range', 401, 'POST', '', headers => [@{ github('wrong') }, Range => 'bytes=0-3'], body => $body],
     ['condition', 401, 'POST', '', headers => [@{ github('wrong') }, 'If-Modified-Since' => 'Mon, 01 Jan 2035 00:00:00 GMT', 'If-None-Match' => '*'], body => $body],

@@ -154,10 +154,15 @@ sub base {
 my $ca;
 sub ca { return $ca //= WebhookTest::CA->new(tmp_dir('ca')) }
 
+# Below those that the system gives to connections: such a one could be taken by anybody's before our server listens there, or while it is stopped.
 my %given;
 sub free_port {
-    for (1 .. 100) {
-        my $sock = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', Proto => 'tcp') or next;
+    my ($first) = (slurp('/proc/sys/net/ipv4/ip_local_port_range') // '') =~ /^(\d+)/;
+    my ($low, $high) = ($first // 0) > 20_000 ? (10_000, $first) : (0, 0);
+    for (1 .. 1000) {
+        my $try = $high && $low + int rand($high - $low);
+        next if $try && $given{$try};
+        my $sock = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $try, Proto => 'tcp') or next;
         my $port = $sock->sockport;
         return $port if !$given{$port}++;
     }
@@ -171,14 +176,17 @@ sub tmp_dir {
     return $dir;
 }
 
-# Until BLOCK is true, at most that many seconds (30). With a name it is a check
-# of its own. Returns what BLOCK returned last.
+# Until BLOCK is true, at most that many seconds, which are never fewer than
+# 120: a machine may stand still for a while. With a name it is a check of its
+# own. Returns what BLOCK returned last.
 sub wait_for(&;$$) {
     my ($block, $seconds, $name) = @_;
-    my $until = Time::HiRes::time() + ($seconds // 30);
-    my $got;
-    until ($got = $block->()) {
-        last if Time::HiRes::time() > $until;
+    $seconds = 120 if ($seconds // 0) < 120;
+    my $until = Time::HiRes::time() + $seconds;
+    my ($got, $late);
+    # looked at once more after the time is up: what came while this process stood still counts
+    until (($got = $block->()) || $late) {
+        $late = Time::HiRes::time() > $until;
         select undef, undef, undef, 0.02;
     }
     if (defined $name) {

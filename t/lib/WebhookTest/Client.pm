@@ -10,7 +10,7 @@ use IO::Socket::IP ();
 use POSIX ();
 use Time::HiRes ();
 
-our $PATIENCE = 60; # seconds for any one answer
+our $PATIENCE = 120; # seconds for any one answer; a ceiling
 
 sub new { my ($class, %self) = @_; return bless { %self }, $class }
 

@@ -106,7 +106,7 @@ sub fetch {
     my %port = map { $_ => $self->{front}->port($_) } qw(good wrong expired);
     my %to = ('us-east-1' => "127.0.0.1:$port{good}", 'eu-west-1' => "127.0.0.1:$port{good}", 'wrong-host-1' => "127.0.0.1:$port{wrong}",
         'expired-1' => "127.0.0.1:$port{expired}", 'nobody-1' => "127.0.0.1:$self->{dead}", 'inside-1' => "127.0.0.2:$port{good}");
-    return sprintf qq(WebhookFetch "ca=%s" allow=127.0.0.1 timeout=2s connect-timeout=2s resolve=%s %s\n), $self->{ca}->cert('ca'),
+    return sprintf qq(WebhookFetch "ca=%s" allow=127.0.0.1 timeout=8s connect-timeout=8s resolve=%s %s\n), $self->{ca}->cert('ca'),
         join(',', "keys.example.test:443:127.0.0.1:$port{good}", map { "sns.$_.amazonaws.com:443:$to{$_}" } @regions), $more // '';
 }
 

@@ -30,7 +30,7 @@ use POSIX ();
 use Socket ();
 use Time::HiRes ();
 
-my $PATIENCE = 60;   # seconds for one answer
+my $PATIENCE = 120;  # seconds for one answer
 my $GIVE_UP  = 300;  # seconds for one delivery, over all its tries
 
 sub new {

@@ -17,7 +17,8 @@ package WebhookTest::Server;
 #       preload => file,
 #   )
 #
-# Nothing runs until start. All files are below path(): htdocs/, out/, state/,
+# httpd is as patient with its clients as they are with it: what a test wants to
+# see end in time says so itself. Nothing runs until start. All files are below path(): htdocs/, out/, state/,
 # error_log, access_log, httpd.conf, stderr. httpd stays in the foreground in a
 # session of its own, so that its exit is seen and its whole group can be hit.
 
@@ -92,6 +93,10 @@ PidFile "\@DIR\@/httpd.pid"
 GracefulShutdownTimeout 5
 ErrorLog "\@DIR\@/error_log"
 $load
+KeepAliveTimeout 60
+<IfModule reqtimeout_module>
+    RequestReadTimeout header=120 body=120
+</IfModule>
 LogLevel $self->{loglevel}
 LogFormat "%h %t \\"%r\\" %>s %b" common
 CustomLog "\@DIR\@/access_log" common

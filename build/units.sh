@@ -17,7 +17,7 @@ trap 'exit 130' INT TERM HUP
 
 cat >"$tmp/plain" <<EOF
 case \$1 in
-*/unit/*) exec "\$1" ;;
+*/unit/*) exec timeout -k 10 600 "\$1" ;; # a hang is an end
 esac
 corpus=t/fuzz/corpus/\${1##*/fuzz_}
 echo 1..1

@@ -26,7 +26,7 @@
 #include "tap.h"
 
 #define SECONDS(n) apr_time_from_sec(n)
-#define CEILING SECONDS(30) /* how long anything here may take before it counts as hanging */
+#define CEILING SECONDS(60) /* how long anything here may take before it counts as hanging; shorter than what programs here sleep */
 
 typedef struct tried {
     webhook_attempt attempt; /* first */
@@ -264,6 +264,16 @@ TAP_UNUSED static int wait_file(const char *name)
     return *file_text(name) != '\0';
 }
 
+/* Run the loop until the file in the directory has that in it. */
+TAP_UNUSED static int wait_text(const char *name, const char *text)
+{
+    apr_time_t end = wh_monotonic() + CEILING;
+
+    while (!strstr(file_text(name), text) && wh_monotonic() < end)
+        wh_loop_once(loop, apr_time_from_msec(10));
+    return strstr(file_text(name), text) != NULL;
+}
+
 TAP_UNUSED static tried *run_attempt(const opened *o, const char *body)
 {
     tried *t = begin_attempt(o, body);
@@ -290,10 +300,10 @@ TAP_UNUSED static int is_alive(pid_t pid)
     return state && state[1] == ' ' && state[2] != 'Z' && state[2] != 'X';
 }
 
-/* Wait until it is gone. @return 1 if it went within the time */
-TAP_UNUSED static int is_gone_within(pid_t pid, apr_interval_time_t patience)
+/* Wait until it is gone, at most for the ceiling. @return 1 if it went */
+TAP_UNUSED static int goes_away(pid_t pid)
 {
-    apr_time_t end = wh_monotonic() + patience;
+    apr_time_t end = wh_monotonic() + CEILING;
 
     while (is_alive(pid) && wh_monotonic() < end)
         apr_sleep(5000);

@@ -25,7 +25,7 @@
 typedef enum act {
     ACT_ANSWER,      /* read a request, send `text`, wait for the next one */
     ACT_CLOSE,       /* ... then close */
-    ACT_RESET,       /* accept, reset */
+    ACT_RESET,       /* accept, wait for the first byte, reset */
     ACT_RESET_AFTER, /* read a request, send `text`, reset */
     ACT_SILENT,      /* read a request, say nothing */
     ACT_DRIP,        /* read a request, send `text`, then its last byte for ever, slowly */
@@ -144,6 +144,7 @@ static void wire_talk(wire *w)
     struct timespec slow = {0, 20000000};
 
     if (s->act == ACT_RESET) {
+        wire_ready(w); /* a reset that comes before the peer has noticed that it is connected would be a failed connection */
         wire_reset(w->fd);
         return;
     }

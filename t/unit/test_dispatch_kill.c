@@ -58,7 +58,7 @@ static void kills(void)
     conf.wake_fd = conf.parent_pidfd = conf.life_fd = conf.lifeline_fd = -1;
     for (cycle = 0; cycle <= 40; cycle++) {
         pid_t pid = fork();
-        apr_time_t end = apr_time_now() + SECONDS(60);
+        apr_time_t end = apr_time_now() + SECONDS(300);
 
         if (pid == 0)
             _exit(wh_dispatch_run(&conf, fx_pool));

@@ -9,6 +9,7 @@ use Time::HiRes ();
 my $secret = 'body-secret';
 my $srv = WebhookTest::Server->new(name => 'body', conf => <<'EOF');
 RequestReadTimeout body=0
+WebhookBodyTimeout 5min
 WebhookBodyMemory 16K
 <Location "/hook">
     SetHandler    webhook

@@ -18,7 +18,7 @@ AddHandler cgi-script .cgi
     WebhookVerify github
     WebhookSecret id=k1 file:@DIR@/secret
     WebhookBodyLimit 8M
-    WebhookBodyTimeout 30s
+    WebhookBodyTimeout 5min
 </WebhookEndpoint>
 <WebhookEndpoint other>
     WebhookVerify github

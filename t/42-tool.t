@@ -7,7 +7,7 @@ use Compress::Zlib ();
 use MIME::Base64 ();
 
 my $secret = 'tool-secret';
-my $srv = WebhookTest::Server->new(name => 'tool', conf => <<'EOF');
+my $srv = WebhookTest::Server->new(name => 'tool', ask => 1, conf => <<'EOF');
 <WebhookHandler keep>
     WebhookSend file "@DIR@/out/lines"
 </WebhookHandler>
@@ -60,7 +60,7 @@ print STDERR 'x' x 1023, "\n" for 1 .. 1024;
 print qq({"endpoints":[{"name":"spoken","scheme":"github","urls":[]}]}\n);
 EOF
 {
-    my ($rc, $out) = run_command('timeout', 20, build_file('webhookctl'), '--httpd', $talker, 'endpoints');
+    my ($rc, $out) = run_command('timeout', 120, build_file('webhookctl'), '--httpd', $talker, 'endpoints');
     is $rc, 0, 'a megabyte of warnings does not stop it';
     like $out, qr/^spoken +github/m, 'and its answer is read';
 }

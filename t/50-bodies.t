@@ -8,6 +8,7 @@ use Compress::Raw::Zlib ();
 
 my $secret = 'bodies-secret';
 my $srv = WebhookTest::Server->new(name => 'bodies', loglevel => 'warn webhook:trace2', modules => ['reflector'], conf => <<'EOF');
+WebhookBodyTimeout 5min
 WebhookLog "@DIR@/deliveries.jsonl"
 <WebhookHandler one>
     WebhookSend file "@DIR@/out/%{id}" format=raw

@@ -35,7 +35,7 @@ my $where = <<'EOF';
 EOF
 sub server {
     my ($name, $more) = @_;
-    my $srv = WebhookTest::Server->new(name => $name, size => $one, conf => "WebhookBodyMemory 16K\nWebhookStore \"sqlite:\@DIR\@/state/queue.db\" body-file=4K\n$where" . ($more // ''));
+    my $srv = WebhookTest::Server->new(name => $name, size => $one, conf => "WebhookBodyTimeout 5min\nWebhookBodyMemory 16K\nWebhookStore \"sqlite:\@DIR\@/state/queue.db\" body-file=4K\n$where" . ($more // ''));
     spew($srv->path('secret'), $secret, 0600);
     spew($srv->path('program'), "#!/bin/sh\ncat >/dev/null\necho \$WEBHOOK_ID >>$srv->{dir}/out/program\n", 0755);
     return $srv;
@@ -245,7 +245,7 @@ EOF
     }
     is scalar(keys %conn), 200, 'flood: 200 connections';
     my $sel = IO::Select->new(map { $_->{c}->sock } values %conn);
-    my $until = time + 120;
+    my $until = time + 600;
     my $turn = 0;
     while ($sel->count && time < $until) {
         my ($can_read, $can_write) = IO::Select->select($sel, $sel, undef, 5);

@@ -90,7 +90,7 @@ sub serve {
 # ---- the server ----
 my @names = sort keys %act;
 my $free = free_port();
-my $srv = WebhookTest::Server->new(name => 'hostile', conf => join '', qq(WebhookLog "\@DIR\@/deliveries.jsonl"\n), map { my ($name, $url) = @$_; my $timeout = ($act{$name}{want}{reason} // '') eq 'timeout' ? '6s' : '5min'; <<"EOF" } (map { [$_, "http://127.0.0.1:$port/$_"] } @names), ['refuse', "http://127.0.0.1:$free/"]);
+my $srv = WebhookTest::Server->new(name => 'hostile', conf => join '', qq(WebhookBodyTimeout 5min\nWebhookLog "\@DIR\@/deliveries.jsonl"\n), map { my ($name, $url) = @$_; my $timeout = ($act{$name}{want}{reason} // '') eq 'timeout' ? '6s' : '5min'; <<"EOF" } (map { [$_, "http://127.0.0.1:$port/$_"] } @names), ['refuse', "http://127.0.0.1:$free/"]);
 <WebhookHandler $name>
     WebhookSend  upstream "$url" timeout=$timeout concurrency=8
     WebhookRetry within=0

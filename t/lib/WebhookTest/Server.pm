@@ -15,6 +15,7 @@ package WebhookTest::Server;
 #       env     => { NAME => value }, # for httpd
 #       wrap    => ['strace', ...],   # argv before httpd
 #       preload => file,
+#       ask     => 1,                 # webhookctl asks httpd each time, see ctl
 #   )
 #
 # httpd is as patient with its clients as they are with it: what a test wants to
@@ -332,13 +333,32 @@ sub children {
 # ---- the tool ----
 
 # webhookctl with this server's configuration: (exit status, output, errors).
+# What only looks at the store or the queue gets a saved dump, made once for
+# each configuration: asking httpd takes several times as long as the answer.
+my %looks = map { $_ => 1 } qw(list show stats check replay);
 sub ctl {
     my ($self, @args) = @_;
     local $self->{wrap};
+    my $dump = $looks{ $args[0] } && !$self->{ask} ? $self->saved_dump : undef;
     return $self->with_env(sub {
         delete $ENV{LD_PRELOAD};
-        WebhookTest::run_command(WebhookTest::build_file('webhookctl'), '--httpd', WebhookTest::httpd(), '-d', $self->{dir}, '-f', $self->conf_file, @args);
+        WebhookTest::run_command(WebhookTest::build_file('webhookctl'),
+            $dump ? ('--dump', $dump) : ('--httpd', WebhookTest::httpd(), '-d', $self->{dir}, '-f', $self->conf_file), @args);
     });
+}
+
+# The file, or undef if the configuration is not good.
+sub saved_dump {
+    my ($self) = @_;
+    local $self->{preload};
+    my $of = join "\0", WebhookTest::slurp($self->conf_file), map { ($_, $self->{env}{$_}) } sort keys %{ $self->{env} };
+    if (($self->{dump_of} // '') ne $of) {
+        my $text = $self->dump;
+        return if !eval { WebhookTest::json_decode($text) };
+        WebhookTest::spew($self->path('dump.saved'), $text);
+        $self->{dump_of} = $of;
+    }
+    return $self->path('dump.saved');
 }
 
 # The same with --json: the decoded answer; dies when the tool fails.

@@ -118,6 +118,7 @@ sub rows { $srv->ctl_json('stats')->{store}{deliveries} }
 
 # ---- 500 copies at once ----
 {
+    announce(qr/AH00484: server reached MaxRequestWorkers/); # where syncs are slow
     my $before = rows();
     my $t = $T + 7;
     my $bytes = WebhookTest::Client::request_bytes(POST => '/answer/slack', body => $body, headers => ['Content-Type' => 'application/json', slack($body, $t)]);

@@ -204,7 +204,7 @@ my $body = github_push();
     $id = deliver('slow', $body);
     $job = settled($id, 'dead');
     is $job->{reason}, 'timeout', 'within=0: a timeout is the end';
-    ok !(grep { (slurp("/proc/$_/cmdline") // '') =~ /sleep\0600/ } $srv->processes), 'the whole process group was killed';
+    wait_for { !grep { (slurp("/proc/$_/cmdline") // '') =~ /sleep\0600/ } $srv->processes } 30, 'the whole process group was killed';
 }
 
 # ---- persistent program ----

@@ -113,7 +113,7 @@ static void check_rolled_back(void)
     for (row = 1; row <= 1000; row++)
         wh_key_index_add(ix, hash_of(row), row, 1);
     wh_key_index_known(ix, 1000);
-    alarm(60); /* a table without an empty slot would be searched for ever */
+    alarm(300); /* a table without an empty slot would be searched for ever */
     for (turn = 0; turn < 5000; turn++) {
         wh_key_index_for(ix, 1);
         if (!wh_key_index_last(ix)) { /* forgotten: its user reads the list again */

@@ -243,7 +243,11 @@ sub run_fault {
     my $before = descriptors($srv->pid);
     $ledger->begin($srv);
     my $done = 0;
+    my $acked = 0;
     for my $cycle (1 .. $cycles) {
+        # a slow machine gets its load too: something new since the last cycle
+        wait_for { $ledger->acked > $acked } 120;
+        $acked = $ledger->acked;
         $done += $fault->{run}->($srv, $bad) ? 1 : 0;
         if (!$srv->running) {
             $bad->("the server is gone after cycle $cycle");

@@ -315,6 +315,9 @@ sub backlog {
     return $acked - ($self->{seen}{'pipe.log'}{count} // 0);
 }
 
+# Deliveries acknowledged so far.
+sub acked { my ($self) = @_; my $n = 0; $n += (WebhookTest::slurp($self->path("acked.$_")) // "") =~ tr/\n// for 1 .. $self->{clients}; return $n }
+
 sub throttle {
     my ($self, $limit) = @_;
     if ($self->backlog > $limit) { WebhookTest::spew($self->path('slow'), '') }

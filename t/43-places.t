@@ -99,18 +99,17 @@ CGI
 announce(qr/unable to include|AH01371|AH01374/);
 $srv->start;
 
-my $logged = 0;
-# What the access log says of the request that was just answered.
+my $asked = 0;
+# What the access log says of the request that was just answered; those before it may be written down after their answers too.
 sub logged {
-    wait_for { lines($srv->path('reasons.log')) > $logged } 10, 'a line in the access log';
-    my @lines = lines($srv->path('reasons.log'));
-    $logged = @lines;
-    return $lines[-1];
+    wait_for { lines($srv->path('reasons.log')) == $asked } 10, 'a line in the access log for each request';
+    return (lines($srv->path('reasons.log')))[-1];
 }
 sub at {
     my ($path, $body, %opt) = @_;
     my $type = delete $opt{type} // 'application/json';
     my $method = delete $opt{method} // 'POST';
+    $asked++;
     return $srv->request($method => $path, body => $body, headers => github_headers($secret, $body, type => $type), %opt);
 }
 sub reason { $_[0]->body =~ /"reason":"([^"]+)"/ ? $1 : "-" }

@@ -56,15 +56,14 @@ is $res->status, 202, 'the certificate came';
 is $net->count(qr/ok\.pem/), 1, 'fetched once';
 my ($file) = glob "$dir/certificate-*.key";
 is sprintf('%04o', (stat $file)[2] & 07777), '0600', 'the file too';
-is scalar(wants()), 0, 'nothing is wanted any more';
+wait_for { !wants() } 30, 'nothing is wanted any more';
 is post('/sns', $net->sns(Message => 'again'))->status, 202, 'from then on at once';
 is $net->count(qr/ok\.pem/), 1, 'and not fetched again';
 is post('/sns', $net->sns(Message => 'x', Signature => 'AAAA' x 85 . 'AA=='))->status, 401, 'a signature is still needed';
 is post('/sns', $net->sns(signer => 'stranger'))->status, 401, 'with that key';
 (my $changed = $net->sns) =~ s/hello/hullo/;
 is post('/sns', $changed)->status, 401, 'over that message';
-my @log = $srv->error_log_lines(qr/WH0683/);
-like "@log", qr/certificate https:.*ok\.pem was fetched from 127\.0\.0\.1/, 'logged';
+wait_for { $srv->error_log_lines(qr/WH0683: certificate https:.*ok\.pem was fetched from 127\.0\.0\.1/) } 30, 'logged';
 
 # a crowd asks once
 my $crowd = $net->sns(SigningCertURL => $net->cert_url('crowd'));
@@ -176,6 +175,7 @@ for my $name (sort keys %bad) {
     my $url = quotemeta $net->cert_url("bad-$name", $region);
     wait_for { $srv->error_log_lines(qr/WH0680: certificate $url could not be fetched/) } 30;
     my ($line) = $srv->error_log_lines(qr/WH0680: certificate $url could not be fetched/);
+    wait_for { grep { (slurp($_) // '') =~ /$url$/m } glob "$dir/*.fail" } 30; # written down after it is said
     like $line // '', $re, "$name: said why";
     my %seen;
     $seen{ post('/sns', $message{$name})->status }++ for 1 .. 10;
@@ -225,7 +225,7 @@ is $res->status, 200, 'switched on: answered';
 wait_for { $net->count(qr/\Q$on\E/) } 30, 'visited';
 wait_for { !wants() } 30;
 is $net->count(qr/ConfirmSubscription/), 1, 'once';
-like join(' ', $srv->error_log_lines(qr/WH0684/)), qr/\Q$topic\E/, 'said for which topic';
+wait_for { $srv->error_log_lines(qr/WH0684.*\Q$topic\E/) } 30, 'said for which topic';
 is post('/confirm', $net->confirmation(TopicArn => "$topic-other"))->status, 401, 'another topic is refused';
 is post('/confirm', $net->confirmation(signer => 'stranger'))->status, 401, 'so is another signature';
 for my $url ('https://sns.us-east-1.amazonaws.com/?Action=Unsubscribe&Token=x', 'https://evil.example/?Action=ConfirmSubscription&Token=x',

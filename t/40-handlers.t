@@ -255,9 +255,8 @@ my $body = github_push();
 
 # ---- the delivery log ----
 {
-    my @log = json_lines($srv->path('deliveries.jsonl'));
-    my %count;
-    $count{ $_->{log} }++ for @log;
+    my (@log, %count);
+    wait_for { @log = json_lines($srv->path('deliveries.jsonl')); %count = map { $_->{log} => 1 } @log; $count{attempt} && $count{done} && $count{dead} } 30;
     ok $count{$_}, "delivery log: $_" for qw(accepted duplicate attempt done dead);
     is $srv->github('/ok', 'wrong', $body)->status, 401, 'refused';
     my ($refused) = grep { $_->{log} eq 'refused' } json_lines($srv->path('deliveries.jsonl'));
@@ -272,7 +271,8 @@ my $body = github_push();
 
 # ---- counters ----
 {
-    my $stats = $srv->ctl_json('stats');
+    my $stats;
+    wait_for { $stats = $srv->ctl_json('stats'); ($stats->{counters}{handlers}{gone}{dead} // 0) == 1 } 30; # counted after it is settled
     cmp_ok $stats->{store}{done}, '>', 20, 'stats: jobs done';
     is $stats->{counters}{endpoints}{ok}{accepted}, 1, 'stats: accepted per endpoint';
     is $stats->{counters}{endpoints}{ok}{reasons}{'signature-mismatch'}, 1, 'stats: refusals by reason';

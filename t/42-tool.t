@@ -100,7 +100,7 @@ is ctl('show', '../etc/passwd')->{rc}, 2, 'show: not an id is exit 2';
 
 # ---- replay ----
 is ctl('replay', $id, '--handler', 'keep')->{rc}, 0, 'replay';
-wait_for { lines($srv->path('out', 'lines')) == 4 } 30, 'replay: delivered again';
+wait_for { (() = json_lines($srv->path('out', 'lines'))) == 4 } 30, 'replay: delivered again';
 my @again = grep { $_->{id} eq $id } json_lines($srv->path('out', 'lines'));
 is_deeply [map { $_->{attempt} } @again], [1, 2], 'replay: the same id, a higher attempt';
 is ctl('replay', $dead->{id}, '--handler', 'never')->{rc}, 0, 'replay: a dead letter';

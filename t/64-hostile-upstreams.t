@@ -128,6 +128,7 @@ my $total = $each * @names + 1;
 my $dump = spew($srv->path('dump'), $srv->dump);
 sub tool { my (undef, $out) = run_command(build_file('webhookctl'), '--dump', $dump, @_, '--json'); return json_decode($out) }
 wait_for { my $s = tool('stats')->{store}; $s->{done} + $s->{dead} == $total } 120, 'every job has come to an end';
+wait_for { grep({ $_->{log} =~ /^(?:done|dead)$/ } json_lines($srv->path('deliveries.jsonl'))) == $total } 60, 'and to its line in the delivery log';
 my %seen;
 for my $line (json_lines($srv->path('deliveries.jsonl'))) {
     if ($line->{log} eq 'attempt') {

@@ -236,7 +236,8 @@ sub spew {
 }
 
 sub lines { return split /\n/, slurp($_[0]) // '' }
-sub json_lines { return map { json_decode($_) } lines($_[0]) }
+# Those that end: the last one may just be written.
+sub json_lines { return map { json_decode($_) } (slurp($_[0]) // '') =~ /^(.*)\n/mg }
 sub json_encode { JSON::PP->new->utf8->canonical->encode($_[0]) }
 sub json_decode { JSON::PP->new->utf8->allow_nonref->decode($_[0]) }
 

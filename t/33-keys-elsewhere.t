@@ -206,8 +206,7 @@ $net->mode('hang');
 my $late = $net->sns(SigningCertURL => $net->cert_url('late'));
 is post('/sns', $late)->status, 503, 'asked for';
 wait_for { $net->count(qr/late/) } 30, 'the fetch is under way';
-my ($dispatcher) = grep { (slurp("/proc/$_/comm") // '') =~ /^wh-dispatcher/ } $srv->processes;
-kill KILL => $dispatcher;
+kill KILL => $srv->dispatcher;
 $net->mode('');
 is settle('/sns', $late)->status, 202, 'its successor fetches what was wanted';
 

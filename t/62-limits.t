@@ -41,8 +41,6 @@ sub server {
     return $srv;
 }
 sub limit { my ($pid, $what, $value) = @_; my ($rc, undef, $err) = run_command($prlimit, '--pid', $pid, "--$what=$value"); die "prlimit: $err" if $rc; return }
-sub comm { my ($pid) = @_; (my $c = slurp("/proc/$pid/comm") // '') =~ s/\n//; return $c }
-sub dispatcher { my ($srv) = @_; my ($pid) = grep { comm($_) eq 'wh-dispatcher' } $srv->processes; return $pid }
 sub threads { my ($pid) = @_; return scalar(() = glob "/proc/$pid/task/*") }
 sub worker { my ($srv) = @_; my ($pid) = sort { threads($b) <=> threads($a) } $srv->children; return $pid }
 # The limit that leaves $n more descriptors to a process.
@@ -134,7 +132,7 @@ for (['nofile', 'Too many open files'], ['nproc', 'Resource temporarily unavaila
     announce(qr/WH0700: .*\Q$words\E/, qr/WH0[56]\d\d: .*(?:\Q$words\E|unable to open)/);
     my $id = $srv->github('/hook', $secret, body())->json->{id};
     wait_for { all_done($srv, $id) } 60, "$what: delivered before";
-    my $pid = dispatcher($srv);
+    my $pid = $srv->dispatcher;
     my $was = soft($pid, $what);
     limit($pid, $what, ($what eq 'nofile' ? nofile($pid, 0) : 1) . ':');
     my $next = $srv->github('/hook', $secret, body());
@@ -147,7 +145,7 @@ for (['nofile', 'Too many open files'], ['nproc', 'Resource temporarily unavaila
     like $first->{detail}, qr/\Q$words\E/, "$what: detail";
     limit($pid, $what, "$was:");
     wait_for { all_done($srv, $next->json->{id}) } 60, "$what: delivered when there are some again";
-    is dispatcher($srv), $pid, "$what: by the same process";
+    is $srv->dispatcher, $pid, "$what: by the same process";
     my %count;
     $count{$_}++ for lines($srv->path('out', 'program'));
     is $count{ $next->json->{id} }, 1, "$what: once";
@@ -195,7 +193,7 @@ EOF
     wait_for { !grep { (slurp("$_/cmdline") // '') =~ m{^/usr/bin/perl\0\Q$srv->{dir}\E/bomb\0} } glob '/proc/[0-9]*' } 30, 'fork bomb: nothing of it is left';
     my $id = $srv->github('/hook', $secret, body())->json->{id};
     wait_for { all_done($srv, $id) } 60, 'fork bomb: other handlers work';
-    my $pid = dispatcher($srv);
+    my $pid = $srv->dispatcher;
     wait_for { !zombies($pid) } 30, 'fork bomb: no zombies';
 }
 

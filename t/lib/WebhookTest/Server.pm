@@ -330,6 +330,18 @@ sub children {
     return grep { my $s = stat_of($_); $s && $s->{parent} == $pid && $s->{state} !~ /[ZX]/ } map { m{(\d+)$} } glob '/proc/[0-9]*';
 }
 
+# The dispatcher, once there is one: the sentinel's child. What it forks has its
+# name too until it takes its own.
+sub dispatcher {
+    my ($self) = @_;
+    my $comm = sub { (WebhookTest::slurp("/proc/$_[0]/comm") // '') =~ s/\n//r };
+    my $found;
+    WebhookTest::wait_for {
+        ($found) = grep { $comm->($_) eq 'wh-dispatcher' && $comm->((stat_of($_) // { parent => 0 })->{parent}) eq 'wh-sentinel' } $self->processes;
+    };
+    return $found;
+}
+
 # ---- the tool ----
 
 # webhookctl with this server's configuration: (exit status, output, errors).

@@ -23,7 +23,7 @@ corpus=t/fuzz/corpus/\${1##*/fuzz_}
 echo 1..1
 [ -d "\$corpus" ] || { echo "not ok 1 - \$corpus exists"; exit 1; }
 # what a target sets up once lives in a pool that is never destroyed
-out=\$(ASAN_OPTIONS=detect_leaks=0 "\$1" "\$corpus" 2>"$tmp/err"); rc=\$?
+out=\$(ASAN_OPTIONS=detect_leaks=0 timeout -k 10 600 "\$1" "\$corpus" 2>"$tmp/err"); rc=\$?
 # the last input named is the one that did not come back
 [ \$rc = 0 ] && echo "ok 1 - \$out" || { tail -n 20 "$tmp/err" | sed 's/^/# /' >&2; echo "not ok 1 - exit \$rc"; }
 exit \$rc

@@ -169,6 +169,7 @@ my %bad = (
     'd'        => [503, 'inside-1', qr/address-denied: the address 127\.0\.0\.2 is not connected to: loopback/],
 );
 my %message = map { $_ => $net->sns(SigningCertURL => $net->cert_url("bad-$_", $bad{$_}[1])) } sort keys %bad;
+my $asked_at = time;
 is post('/sns', $message{$_})->status, 503, "$_: asked for" for sort keys %message;
 for my $name (sort keys %bad) {
     my ($status, $region, $re) = @{ $bad{$name} };
@@ -180,7 +181,9 @@ for my $name (sort keys %bad) {
     my %seen;
     $seen{ post('/sns', $message{$name})->status }++ for 1 .. 10;
     is join(',', sort keys %seen), $status, "$name: $status from then on";
-    is fetched($url), 1, "$name: fetched once";
+    my $times = fetched($url);
+    # what may be tried again is, after ten seconds
+    ok $times == 1 || $status == 503 && time - $asked_at >= 10, "$name: fetched once" or diag "$times times";
 }
 is scalar($srv->error_log_lines(qr/WH0415/)), 0, 'the dispatcher lived through it';
 unlike join(' ', map { slurp($_) } glob "$dir/*.key"), qr/not a certificate|xxxxx|www\.example/, 'nothing of it is kept';

@@ -424,12 +424,16 @@ typedef struct webhook_store_provider {
 
     /** accept() in two steps, so that a caller can prepare its next batch, and other processes write theirs, during the sync. write() does all
      *  that accept() does, but what it answers may only be told when sync_begin() says APR_SUCCESS or, after APR_INCOMPLETE, sync_end()
-     *  does. When these fail every item has failed, though it may still be found later. All three or none are NULL. */
+     *  does. When these fail every item has failed, though it may still be found later. All four or none are NULL. */
     apr_status_t (*write)(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_sync *sync, webhook_result *res);
 
     /** Wait, no longer than the lock timeout and without the exclusive access of enter(), until what was written is durable (APR_SUCCESS) or it
      *  is the caller's turn to make it so (APR_INCOMPLETE: sync_end() must follow at once, everybody waits for it). */
     apr_status_t (*sync_begin)(webhook_store *s, webhook_sync *sync, webhook_result *res);
+
+    /** Before enter() and write(): where syncs are so slow that what comes meanwhile had better become one batch, wait for the turn to sync at
+     *  once. APR_INCOMPLETE: it is ours, and sync_end() must follow, whatever comes of writing; else go on as if it had not been called. */
+    apr_status_t (*sync_turn)(webhook_store *s, webhook_sync *sync);
 
     /** Any thread, also while another uses the handle. */
     apr_status_t (*sync_end)(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res);

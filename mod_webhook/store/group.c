@@ -36,7 +36,7 @@ struct wh_group {
     ticket *first, **last;
 };
 
-/* A leader's, on its stack: while it waits for its sync the next one has a batch of its own. */
+/* A leader's, on its stack: while it wakes the others the next one has a batch of its own. */
 typedef struct batch {
     int n;
     ticket *ticket[BATCH_LIMIT];
@@ -258,50 +258,62 @@ static void lead_on(wh_group *g)
         g->leading = 0;
 }
 
-/*
- * Our own ticket is the first of the queue, so it is in the batch. The lead goes on when it is our turn to sync, not when that is over: the
- * next batch is written meanwhile. Nor earlier: as long as another sync runs, what comes in had better become one batch with what came before.
- */
-static void lead(wh_group *g, const ticket *mine)
+/* Our own ticket is the first of the queue, so it is in the batch. @return whether it is written and not synced */
+static int write_queued(wh_group *g, const ticket *mine, batch *b, webhook_sync *sync)
 {
     const webhook_store_provider *provider = g->spec->provider;
     webhook_result res;
-    webhook_sync sync;
     apr_status_t rv = APR_SUCCESS;
-    batch b;
-    int i;
+    int unsynced;
 
-    b.n = 0;
+    b->n = 0;
     memset(&res, 0, sizeof res);
     if (provider->enter)
         rv = provider->enter(g->store, &res);
     pthread_mutex_lock(&g->mutex);
     if (rv == APR_SUCCESS)
-        batch_collect(g, &b);
+        batch_collect(g, b);
     else
         fail_waiting(g, mine, &res);
     pthread_mutex_unlock(&g->mutex);
-    if (b.n) {
-        int unsynced = batch_write(g, &b, &sync);
-
-        if (provider->leave)
-            provider->leave(g->store);
-        batch_wake(g, &b);
-        if (unsynced)
-            rv = provider->sync_begin(g->store, &sync, &res);
-    } else if (provider->leave && rv == APR_SUCCESS) {
+    if (rv != APR_SUCCESS)
+        return 0;
+    unsynced = batch_write(g, b, sync);
+    if (provider->leave)
         provider->leave(g->store);
-    }
+    batch_wake(g, b);
+    return unsynced;
+}
 
+/*
+ * The lead goes on when the batch is durable: other processes write theirs during its sync, but what comes to this one meanwhile had better become
+ * one batch. On a slow disk that holds for all of them.
+ */
+static void lead(wh_group *g, const ticket *mine)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+    webhook_sync sync = { 0, -1 };
+    webhook_result res;
+    apr_status_t rv = APR_SUCCESS;
+    int i, unsynced;
+    batch b;
+
+    memset(&res, 0, sizeof res);
+    if (provider->sync_turn)
+        rv = provider->sync_turn(g->store, &sync);
+    unsynced = write_queued(g, mine, &b, &sync);
+    if (unsynced && rv != APR_INCOMPLETE)
+        rv = provider->sync_begin(g->store, &sync, &res);
+    if (rv == APR_INCOMPLETE)
+        rv = provider->sync_end(g->spec->conf, &sync, &res);
+    if (unsynced && rv != APR_SUCCESS)
+        batch_fail(&b, &res);
+    batch_done(g, &b);
+
+    /* The next leader first: it can begin while the others are being woken. */
     pthread_mutex_lock(&g->mutex);
     lead_on(g);
     pthread_mutex_unlock(&g->mutex);
-
-    if (rv == APR_INCOMPLETE)
-        rv = provider->sync_end(g->spec->conf, &sync, &res);
-    if (rv != APR_SUCCESS)
-        batch_fail(&b, &res);
-    batch_done(g, &b);
     for (i = 0; i < b.n; i++) {
         if (b.ticket[i] != mine)
             ticket_wake(b.ticket[i], CALL_DECIDED);

@@ -14,12 +14,15 @@
 #include "core/units.h"
 
 #define PIECE (16 * 1024)
+#define SLOW 1000 /* microseconds */
 
 typedef struct shared {
-    pthread_mutex_t syncing; /* robust: a process killed during its sync made nothing durable, and nobody believes it did */
+    pthread_mutex_t door;    /* held while waiting for: */
+    pthread_mutex_t syncing; /* or who comes straight back would have it before those who wait. Both are robust: a process killed during its
+                                sync made nothing durable, and nobody believes it did */
     uint64_t wrote;          /* changed by the holder of the write lock */
     uint64_t synced;         /* changed by the holder of the mutex, as are: */
-    uint64_t target;
+    int64_t usual;           /* microseconds a sync took lately */
     apr_time_t since; /* wh_monotonic() when the running sync began; 0: none runs */
     int doubt;
 } shared;
@@ -66,6 +69,8 @@ apr_status_t wh_log_sync_map(wh_log_sync *ls)
         if (!err)
             err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
         if (!err)
+            err = pthread_mutex_init(&s->door, &attr);
+        if (!err)
             err = pthread_mutex_init(&s->syncing, &attr);
         pthread_mutexattr_destroy(&attr);
     }
@@ -98,29 +103,71 @@ int wh_log_sync_in_doubt(const wh_log_sync *ls)
     return __atomic_load_n(&ls->s->doubt, __ATOMIC_ACQUIRE);
 }
 
-int wh_log_sync_stuck(const wh_log_sync *ls, apr_interval_time_t limit)
+static apr_status_t lock_until(pthread_mutex_t *mutex, apr_time_t deadline)
 {
-    apr_time_t since = __atomic_load_n(&ls->s->since, __ATOMIC_RELAXED);
+    struct timespec until = { (time_t)apr_time_sec(deadline), (long)apr_time_usec(deadline) * 1000 };
+    int err = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 
-    return since && wh_monotonic() - since > limit;
+    if (err == EOWNERDEAD)
+        err = pthread_mutex_consistent(mutex);
+    return err == ETIMEDOUT ? APR_TIMEUP : err;
 }
 
 static apr_status_t take(shared *s, apr_time_t deadline)
 {
-    struct timespec until = { (time_t)apr_time_sec(deadline), (long)apr_time_usec(deadline) * 1000 };
-    int err = pthread_mutex_clocklock(&s->syncing, CLOCK_MONOTONIC, &until);
+    apr_status_t rv = lock_until(&s->door, deadline);
 
-    if (err == EOWNERDEAD) {
-        __atomic_store_n(&s->since, 0, __ATOMIC_RELAXED);
-        err = pthread_mutex_consistent(&s->syncing);
-    }
-    return err == ETIMEDOUT ? APR_TIMEUP : err;
+    if (rv != APR_SUCCESS)
+        return rv;
+    rv = lock_until(&s->syncing, deadline);
+    pthread_mutex_unlock(&s->door);
+    return rv;
 }
 
 static void give(shared *s)
 {
     __atomic_store_n(&s->since, 0, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&s->syncing);
+}
+
+int wh_log_sync_stuck(const wh_log_sync *ls, apr_interval_time_t limit)
+{
+    shared *s = ls->s;
+    apr_time_t since = __atomic_load_n(&s->since, __ATOMIC_RELAXED);
+    int err;
+
+    if (!since || wh_monotonic() - since <= limit)
+        return 0;
+    /* Or who had the turn was killed, and nobody has wanted it since. */
+    err = pthread_mutex_trylock(&s->syncing);
+    if (err == EOWNERDEAD)
+        err = pthread_mutex_consistent(&s->syncing);
+    if (err)
+        return 1;
+    give(s);
+    return 0;
+}
+
+int wh_log_sync_slow(const wh_log_sync *ls)
+{
+    return __atomic_load_n(&ls->s->usual, __ATOMIC_RELAXED) > SLOW;
+}
+
+static apr_status_t have_turn(shared *s)
+{
+    if (s->doubt) {
+        give(s);
+        return APR_EGENERAL;
+    }
+    __atomic_store_n(&s->since, wh_monotonic(), __ATOMIC_RELAXED);
+    return APR_INCOMPLETE;
+}
+
+apr_status_t wh_log_sync_turn(wh_log_sync *ls, apr_time_t deadline)
+{
+    apr_status_t rv = take(ls->s, deadline);
+
+    return rv == APR_SUCCESS ? have_turn(ls->s) : rv;
 }
 
 apr_status_t wh_log_sync_begin(wh_log_sync *ls, uint64_t number, apr_time_t deadline)
@@ -132,14 +179,15 @@ apr_status_t wh_log_sync_begin(wh_log_sync *ls, uint64_t number, apr_time_t dead
         return APR_SUCCESS;
     if ((rv = take(s, deadline)) != APR_SUCCESS)
         return rv;
-    if (!wh_log_sync_done(ls, number) && !s->doubt) {
-        s->target = wh_log_sync_latest(ls);
-        __atomic_store_n(&s->since, wh_monotonic(), __ATOMIC_RELAXED);
-        return APR_INCOMPLETE;
-    }
-    rv = wh_log_sync_done(ls, number) ? APR_SUCCESS : APR_EGENERAL;
+    if (!wh_log_sync_done(ls, number))
+        return have_turn(s);
     give(s);
-    return rv;
+    return APR_SUCCESS;
+}
+
+void wh_log_sync_pass(wh_log_sync *ls)
+{
+    give(ls->s);
 }
 
 static apr_status_t sync_log(int fd)
@@ -155,12 +203,15 @@ static apr_status_t sync_log(int fd)
 apr_status_t wh_log_sync_end(wh_log_sync *ls, int fd)
 {
     shared *s = ls->s;
+    uint64_t written = wh_log_sync_latest(ls);
+    apr_time_t begun = wh_monotonic();
     apr_status_t rv = sync_log(fd);
 
     if (rv == APR_SUCCESS)
-        __atomic_store_n(&s->synced, s->target, __ATOMIC_RELEASE);
+        __atomic_store_n(&s->synced, written, __ATOMIC_RELEASE);
     else
         __atomic_store_n(&s->doubt, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&s->usual, (s->usual * 7 + wh_monotonic() - begun) / 8, __ATOMIC_RELAXED);
     give(s);
     return rv;
 }

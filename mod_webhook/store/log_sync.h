@@ -40,6 +40,16 @@ int wh_log_sync_done(const wh_log_sync *ls, uint64_t number);
 /** Whether a sync has been running for longer than `limit`: a disk that does not answer. Any thread. */
 int wh_log_sync_stuck(const wh_log_sync *ls, apr_interval_time_t limit);
 
+/** Whether a sync takes longer here, of late, than writing a batch does. Any thread. */
+int wh_log_sync_slow(const wh_log_sync *ls);
+
+/**
+ * Wait until it is our turn to sync, whatever was written: for who writes only then. Any thread; not with the write lock held, which may be taken
+ * afterwards: nobody who holds it waits for the turn while the log is not in doubt, and it does not get so meanwhile.
+ * @return APR_INCOMPLETE: ours, to end with wh_log_sync_end. APR_TIMEUP, APR_EGENERAL as below
+ */
+apr_status_t wh_log_sync_turn(wh_log_sync *ls, apr_time_t deadline);
+
 /**
  * Wait until this transaction is durable or it is our turn to sync. Any thread; not with the write lock held.
  * @param deadline wh_monotonic() time after which to give up
@@ -48,8 +58,12 @@ int wh_log_sync_stuck(const wh_log_sync *ls, apr_interval_time_t limit);
  */
 apr_status_t wh_log_sync_begin(wh_log_sync *ls, uint64_t number, apr_time_t deadline);
 
-/** The sync that wh_log_sync_begin asked for, of `fd`, the log. The same thread. @return errno of fdatasync(2); then the log is in doubt */
+/** The sync that is ours to do, of `fd`, the log, and of all that was written before this call. The same thread.
+ *  @return errno of fdatasync(2); then the log is in doubt */
 apr_status_t wh_log_sync_end(wh_log_sync *ls, int fd);
+
+/** Give the turn back without a sync: nothing was written. The same thread. */
+void wh_log_sync_pass(wh_log_sync *ls);
 
 int wh_log_sync_in_doubt(const wh_log_sync *ls);
 

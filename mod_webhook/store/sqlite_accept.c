@@ -354,7 +354,6 @@ apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int cou
     int i, rc, changed = 0, keys = 0;
 
     sync->number = 0;
-    sync->fd = -1;
     prepare_items(s, items, count);
     rv = wh_sq_begin_unsynced(s, res);
     if (rv != APR_SUCCESS) {
@@ -400,7 +399,7 @@ apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int cou
 
 apr_status_t wh_sq_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
 {
-    webhook_sync sync;
+    webhook_sync sync = { 0, -1 };
     apr_status_t rv = wh_sq_write(s, items, count, now, &sync, res);
 
     if (rv == APR_SUCCESS)

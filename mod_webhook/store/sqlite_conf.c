@@ -121,6 +121,7 @@ const webhook_store_provider wh_store_sqlite = {
     .enter = wh_sq_enter,
     .leave = wh_sq_leave,
     .write = wh_sq_write,
+    .sync_turn = wh_sq_sync_turn,
     .sync_begin = wh_sq_sync_begin,
     .sync_end = wh_sq_sync_end,
     .life_fd = wh_sq_life_fd,

@@ -275,6 +275,7 @@ void wh_sq_wal_hold(sqlite3 *db, wh_sq_hold hold);
 int wh_sq_wal_due(sqlite3 *db);
 
 /* sqlite_sync.c */
+apr_status_t wh_sq_sync_turn(webhook_store *s, webhook_sync *sync);
 apr_status_t wh_sq_sync_begin(webhook_store *s, webhook_sync *sync, webhook_result *res);
 apr_status_t wh_sq_sync_end(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res);
 /** Both. Without the lock: wait until that transaction is durable, syncing if nobody else does. */

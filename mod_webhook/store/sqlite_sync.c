@@ -19,13 +19,37 @@ static apr_status_t sync_failed(const webhook_store_conf *conf, apr_status_t rv,
     return wh_sq_say(conf, wh_sq_problem_of(rv), rv, res);
 }
 
+/* Of the caller's own, as the connection may be closed before the sync is over. */
+static int own_fd(const webhook_store *s)
+{
+    return fcntl(s->wal_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+apr_status_t wh_sq_sync_turn(webhook_store *s, webhook_sync *sync)
+{
+    apr_status_t rv;
+
+    sync->number = 0;
+    sync->fd = -1;
+    if (!s->db || !wh_log_sync_slow(s->conf->syncs))
+        return APR_SUCCESS;
+    rv = wh_log_sync_turn(s->conf->syncs, wh_monotonic() + s->conf->lock_timeout);
+    if (rv != APR_INCOMPLETE)
+        return APR_SUCCESS; /* who writes is told what is wrong */
+    sync->fd = own_fd(s);
+    if (sync->fd < 0) {
+        wh_log_sync_pass(s->conf->syncs);
+        return APR_SUCCESS;
+    }
+    return rv;
+}
+
 apr_status_t wh_sq_sync_begin(webhook_store *s, webhook_sync *sync, webhook_result *res)
 {
     apr_status_t rv = wh_log_sync_begin(s->conf->syncs, sync->number, wh_monotonic() + s->conf->lock_timeout);
 
     if (rv == APR_INCOMPLETE) {
-        /* of its own, as the connection may be closed before the sync is over */
-        sync->fd = fcntl(s->wal_fd, F_DUPFD_CLOEXEC, 0);
+        sync->fd = own_fd(s);
         if (sync->fd >= 0)
             return rv;
         rv = wh_log_sync_end(s->conf->syncs, s->wal_fd);
@@ -35,8 +59,12 @@ apr_status_t wh_sq_sync_begin(webhook_store *s, webhook_sync *sync, webhook_resu
 
 apr_status_t wh_sq_sync_end(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res)
 {
-    apr_status_t rv = wh_log_sync_end(conf->syncs, sync->fd);
+    apr_status_t rv = APR_SUCCESS;
 
+    if (wh_log_sync_done(conf->syncs, sync->number))
+        wh_log_sync_pass(conf->syncs); /* nothing was written, or somebody outside has synced it */
+    else
+        rv = wh_log_sync_end(conf->syncs, sync->fd);
     close(sync->fd);
     return rv == APR_SUCCESS ? rv : sync_failed(conf, rv, res);
 }

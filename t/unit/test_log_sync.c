@@ -20,10 +20,14 @@
 
 static apr_pool_t *pool;
 static int calls, fail_with, fail_times;
+static wh_log_sync *writes; /* somebody writes to it while the next sync runs */
 
 int fdatasync(int fd)
 {
     calls++;
+    if (writes)
+        wh_log_sync_wrote(writes);
+    writes = NULL;
     if (fail_times > 0) {
         fail_times--;
         errno = fail_with;
@@ -65,15 +69,21 @@ static void check_numbers(void)
     ok(a > 0 && a == wh_log_sync_latest(ls) && !wh_log_sync_done(ls, a), "one was written");
     is_int(wh_log_sync_begin(ls, a, SOON), APR_INCOMPLETE, "ours to sync");
     b = wh_log_sync_wrote(ls);
-    ok(b > a, "meanwhile another is written");
+    ok(b > a, "another is written before it begins");
+    writes = ls;
+    is_int(wh_log_sync_end(ls, fd), APR_SUCCESS, "synced, while a third is written");
+    ok(wh_log_sync_done(ls, b), "the first two are durable");
+    ok(!wh_log_sync_done(ls, b + 1), "the third is not");
+    is_int(wh_log_sync_begin(ls, b, SOON), APR_SUCCESS, "nobody has to sync for the second");
+    is_int(wh_log_sync_turn(ls, SOON), APR_INCOMPLETE, "a turn before anything is written");
+    is_int(wh_log_sync_wrote(ls), b + 2, "a fourth");
     is_int(wh_log_sync_end(ls, fd), APR_SUCCESS, "synced");
-    ok(wh_log_sync_done(ls, a), "the first is durable");
-    ok(!wh_log_sync_done(ls, b), "the other, written after it began, is not");
-    wh_log_sync_wrote(ls);
-    is_int(wh_log_sync_begin(ls, b, SOON), APR_INCOMPLETE, "its turn");
-    is_int(wh_log_sync_end(ls, fd), APR_SUCCESS, "synced");
-    is_int(wh_log_sync_begin(ls, b + 1, SOON), APR_SUCCESS, "for a third, too");
-    is_int(calls, 2, "two syncs for three");
+    ok(wh_log_sync_done(ls, b + 2), "for all");
+    is_int(wh_log_sync_turn(ls, SOON), APR_INCOMPLETE, "a turn");
+    wh_log_sync_pass(ls);
+    is_int(wh_log_sync_turn(ls, SOON), APR_INCOMPLETE, "given back, and another");
+    wh_log_sync_pass(ls);
+    is_int(calls, 2, "two syncs for four");
     close(fd);
 }
 
@@ -107,6 +117,7 @@ static void check_processes(void)
     ok(!wh_log_sync_stuck(ls, apr_time_from_sec(3600)), "by how long it has been");
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
+    ok(!wh_log_sync_stuck(ls, 1000), "killed: nothing runs any more");
     is_int(wh_log_sync_begin(ls, a, LATE), APR_INCOMPLETE, "killed: the next one syncs");
     is_int(wh_log_sync_end(ls, fd), APR_SUCCESS, "and it is durable");
     ok(!wh_log_sync_stuck(ls, 0), "nothing runs");
@@ -130,6 +141,7 @@ static void check_doubt(void)
     calls = 0;
     is_int(wh_log_sync_begin(ls, b, SOON), APR_EGENERAL, "nobody else is told otherwise");
     is_int(wh_log_sync_begin(ls, a, SOON), APR_EGENERAL, "nor the same again");
+    is_int(wh_log_sync_turn(ls, SOON), APR_EGENERAL, "nor is there a turn");
     is_int(calls, 0, "by a sync that the kernel would let succeed");
     fail_with = ENOSPC;
     fail_times = 2;

@@ -226,7 +226,7 @@ int main(void)
         if (i == images)
             seen[images++] = sh->note[k].sure;
     }
-    ok(sh->notes > 0 && sh->notes < NOTES && said[0] > 500 && said[1] > 150 && said[2] > 50, "%d stored, %d duplicates, %d leased; %d syncs", said[0],
+    ok(sh->notes > 0 && sh->notes < NOTES && said[0] > 500 && said[1] > 150 && said[2] > 10, "%d stored, %d duplicates, %d leased; %d syncs", said[0],
        said[1], said[2], sh->syncs);
     ok(sh->syncs < said[0] + said[1], "fewer syncs than answers");
     for (i = 0; i < images; i++)

@@ -113,6 +113,11 @@ static int wait_for_foreigner(void *baton, int tries)
     return 1;
 }
 
+void wh_sq_wait_for_foreigners(webhook_store *s)
+{
+    sqlite3_busy_handler(s->db, wait_for_foreigner, s);
+}
+
 /* --------------------------------------------------------------------------------------------------- opening and closing --- */
 
 int wh_sq_file_same(const char *path, const wh_sq_file *f)
@@ -296,7 +301,7 @@ static int connect_checked(webhook_store *s, const struct stat *st, int *problem
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_handler(s->db, wait_for_foreigner, s);
+    wh_sq_wait_for_foreigners(s);
     if ((rc = wh_sq_int(s->db, "PRAGMA application_id", &value)) != SQLITE_OK)
         return rc;
     if (value != WH_SQ_APPLICATION_ID) {
@@ -561,36 +566,4 @@ apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res)
         memset(s->said, 0, sizeof s->said);
     }
     return APR_SUCCESS;
-}
-
-/* A reader is done in a moment or not soon: a list somebody pages through must not hold up who accepts. */
-static int wait_for_reader(void *baton, int tries)
-{
-    (void)baton;
-    if (tries >= 40)
-        return 0;
-    apr_sleep(500);
-    return 1;
-}
-
-int wh_sq_checkpoint(webhook_store *s)
-{
-    int in_log = 0, copied = 0;
-    int rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &copied);
-
-    s->checkpointed = wh_monotonic();
-    if (rc == SQLITE_OK && in_log > 0 && copied == in_log) {
-        /* All is copied, but the log is only begun anew by a writer that meets no reader at that instant, and a busy dispatcher reads all the
-         * time: wait for that instant here, or the log grows for as long as the load lasts. */
-        sqlite3_busy_handler(s->db, wait_for_reader, NULL);
-        (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-        sqlite3_busy_handler(s->db, wait_for_foreigner, s);
-    }
-    /* A long reader keeps the log from being begun anew; then it is tried again after as much again was written. */
-    if (rc == SQLITE_OK)
-        s->wal_pages = copied == in_log ? 0 : s->wal_pages / 2;
-    else
-        wh_log(WH_LOG_WARNING, 0, "WH0509: store %s, copying the write-ahead log: %s (SQLite code %d)", s->conf->path,
-               sqlite3_errmsg(s->db), rc);
-    return rc;
 }

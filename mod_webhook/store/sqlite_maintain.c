@@ -180,6 +180,7 @@ static apr_status_t checkpoint(webhook_store *s, webhook_result *res)
 
     if (s->wal_pages * WH_SQ_PAGE_SIZE < s->conf->wal_limit / 2 && s->checkpointed && now - s->checkpointed < CHECKPOINT_EVERY)
         return APR_SUCCESS;
+    wh_sq_checkpoint_ahead(s);
     rv = wh_sq_enter_call(s, res);
     if (rv == APR_SUCCESS)
         rv = wh_sq_lock(s, res);

@@ -233,6 +233,8 @@ apr_status_t wh_sq_trouble(webhook_store *s, wh_sq_problem problem, apr_status_t
 apr_status_t wh_sq_enter_call(webhook_store *s, webhook_result *res);
 apr_status_t wh_sq_lock(webhook_store *s, webhook_result *res);
 void wh_sq_unlock(webhook_store *s);
+/** SQLite's own waiting, as every open connection has it. */
+void wh_sq_wait_for_foreigners(webhook_store *s);
 /** With the lock held: the files are those we have open, or open them. */
 apr_status_t wh_sq_connect(webhook_store *s, webhook_result *res);
 /** For reading without the lock: connect (taking the lock only for that) when closed or replaced. */
@@ -249,8 +251,6 @@ apr_status_t wh_sq_commit(webhook_store *s, webhook_result *res);
 void wh_sq_abandon(webhook_store *s);
 /** What a system error of the file system means for the store. */
 wh_sq_problem wh_sq_problem_of(apr_status_t rv);
-/** With the lock held, outside a transaction: copy the log into the database. */
-int wh_sq_checkpoint(webhook_store *s);
 int wh_sq_file_same(const char *path, const wh_sq_file *f);
 
 /** One integer of one row, by constant SQL. @return SQLite code; SQLITE_CORRUPT when there is no row */
@@ -273,6 +273,13 @@ typedef enum wh_sq_hold {
 void wh_sq_wal_hold(sqlite3 *db, wh_sq_hold hold);
 /** Whether the transaction has left out a sync. */
 int wh_sq_wal_due(sqlite3 *db);
+
+/* sqlite_checkpoint.c */
+/** Without the lock: copy the log into the database while others go on writing, so that little is left for when they must not. What is wrong is
+ *  seen by the checkpoint that follows. */
+void wh_sq_checkpoint_ahead(webhook_store *s);
+/** With the lock held, outside a transaction: copy the log into the database and begin it anew. */
+int wh_sq_checkpoint(webhook_store *s);
 
 /* sqlite_sync.c */
 apr_status_t wh_sq_sync_turn(webhook_store *s, webhook_sync *sync);

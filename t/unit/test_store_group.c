@@ -118,6 +118,28 @@ static void check_many(void)
     is_str(problem, NULL, "is content");
 }
 
+/* The log is copied and begun anew many times while all write. */
+static void check_small_log(void)
+{
+    wh_store_spec *spec = fx_sqlite("small", FX_PLAIN " lock-timeout=60s wal-limit=1M");
+    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int *outcomes = shared_ints(), failed;
+    char *body = apr_pcalloc(fx_pool, 9000);
+    const char *problem;
+    webhook_result res;
+    struct stat st;
+
+    fx_init(spec, &res);
+    processes(spec, 3, 16, 40, NULL, body, 9000, outcomes, counters, &failed);
+    is_int(failed, 0, "3 processes of 16 threads bring 17 MB");
+    is_int(outcomes[WEBHOOK_ACCEPT_STORED], 3 * 16 * 40, "all are stored");
+    is_int(fx_stats(spec, fx_open(spec, fx_pool)).deliveries, 3 * 16 * 40, "all are there");
+    stat(apr_pstrcat(fx_pool, fx_path("small"), "-wal", NULL), &st);
+    ok(st.st_size < 8 * 1024 * 1024, "the log of at most 1 MiB did not grow without bounds (%ld)", (long)st.st_size);
+    wh_sqlite_check(fx_path("small"), &problem, fx_pool);
+    is_str(problem, NULL, "check is content");
+}
+
 static void check_copies(void)
 {
     wh_store_spec *spec = fx_sqlite("copies", FX_PLAIN " lock-timeout=60s");
@@ -358,6 +380,7 @@ int main(void)
     fx_begin();
     check_fake();
     check_many();
+    check_small_log();
     check_copies();
     check_big();
     check_absent();

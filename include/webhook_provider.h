@@ -438,6 +438,12 @@ typedef struct webhook_store_provider {
     /** Any thread, also while another uses the handle. */
     apr_status_t (*sync_end)(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res);
 
+    /** Whether accepting has left work behind that takes long and need not wait for the dispatcher: work() is to be called soon. Cheap. */
+    int (*work_due)(webhook_store *s);
+
+    /** Do it, beside whatever else goes on, on a handle of its own that the caller opens and closes, in a thread of its own. Both may be NULL. */
+    void (*work)(webhook_store *own);
+
     /** The descriptor by whose locks the others see that this owner lives; -1: none. A child process that keeps a copy of it open keeps the
      *  owner alive: what runs a command does, so that the jobs of a killed dispatcher are not given away while its commands still run.
      *  May change from call to call. May be NULL. */

@@ -9,13 +9,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <string.h>
 
 #include "core/reasons.h"
+#include "core/units.h"
 
 #define BATCH_MAX 64
 #define BATCH_LIMIT 512
 #define BATCH_BYTES (4 * 1024 * 1024)
+#define WORK_PAUSE 50000 /* microseconds between two works: the first may be another process's */
 
 typedef enum ticket_call { CALL_WAIT, CALL_LEAD, CALL_DECIDED } ticket_call;
 
@@ -34,6 +37,13 @@ struct wh_group {
     pthread_mutex_t mutex; /* guards what follows */
     int leading;           /* somebody leads, or runs a call of its own */
     ticket *first, **last;
+
+    /* The store's long work, in a thread that is there from the first time on. */
+    pthread_t worker;
+    int has_worker, working; /* a leader's; working: until the worker says that it is done */
+    int quit;
+    sem_t work;
+    apr_time_t work_next; /* wh_monotonic() */
 };
 
 /* A leader's, on its stack: while it wakes the others the next one has a batch of its own. */
@@ -54,7 +64,77 @@ static apr_status_t group_destroy(void *data)
     wh_group *g = data;
 
     pthread_mutex_destroy(&g->mutex);
+    sem_destroy(&g->work);
     return APR_SUCCESS;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the store's long work --- */
+
+static void *work(void *data)
+{
+    wh_group *g = data;
+    const webhook_store_provider *provider = g->spec->provider;
+
+    for (;;) {
+        webhook_store *own;
+        webhook_result res;
+        apr_pool_t *p;
+
+        while (sem_wait(&g->work) < 0 && errno == EINTR)
+            ;
+        if (__atomic_load_n(&g->quit, __ATOMIC_ACQUIRE))
+            return NULL;
+        memset(&res, 0, sizeof res);
+        /* a pool without a parent: nothing of it is shared with other threads */
+        if (apr_pool_create_ex(&p, NULL, NULL, NULL) == APR_SUCCESS) {
+            if (provider->open(&own, g->spec->conf, p, &res) == APR_SUCCESS)
+                provider->work(own);
+            apr_pool_destroy(p);
+        }
+        __atomic_store_n(&g->working, 0, __ATOMIC_RELEASE);
+    }
+}
+
+/* The worker's handle is closed before what the group's own needs goes. */
+static apr_status_t stop_worker(void *data)
+{
+    wh_group *g = data;
+
+    if (g->has_worker) {
+        __atomic_store_n(&g->quit, 1, __ATOMIC_RELEASE);
+        sem_post(&g->work);
+        pthread_join(g->worker, NULL);
+        g->has_worker = 0;
+    }
+    return APR_SUCCESS;
+}
+
+static int start_worker(wh_group *g)
+{
+    sigset_t all, before;
+    int err;
+
+    /* signals are for httpd's own threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    err = pthread_create(&g->worker, NULL, work, g);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    g->has_worker = !err;
+    return g->has_worker;
+}
+
+/* Only who leads. */
+static void look_for_work(wh_group *g)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+
+    if (!provider->work || !provider->work_due(g->store) || __atomic_load_n(&g->working, __ATOMIC_ACQUIRE) || wh_monotonic() < g->work_next)
+        return;
+    g->work_next = wh_monotonic() + WORK_PAUSE;
+    if (!g->has_worker && !start_worker(g))
+        return; /* the store does it itself in the end, while all wait */
+    g->working = 1;
+    sem_post(&g->work);
 }
 
 apr_status_t wh_group_create(wh_group **out, const wh_store_spec *spec, const wh_group_conf *conf, apr_pool_t *p, webhook_result *res)
@@ -87,7 +167,9 @@ apr_status_t wh_group_create(wh_group **out, const wh_store_spec *spec, const wh
     g->last = &g->first;
     rv = pthread_mutex_init(&g->mutex, NULL);
     if (rv == APR_SUCCESS) {
+        sem_init(&g->work, 0, 0);
         apr_pool_cleanup_register(pool, g, group_destroy, apr_pool_cleanup_null);
+        apr_pool_pre_cleanup_register(pool, g, stop_worker);
         rv = spec->provider->open(&g->store, spec->conf, pool, res);
     }
     if (rv != APR_SUCCESS) {
@@ -282,6 +364,7 @@ static int write_queued(wh_group *g, const ticket *mine, batch *b, webhook_sync 
     if (provider->leave)
         provider->leave(g->store);
     batch_wake(g, b);
+    look_for_work(g);
     return unsynced;
 }
 

@@ -3,7 +3,8 @@
  * group.h: group commit inside one process. Many threads each bring one delivery; whoever comes first leads: it waits for the store's
  * cross-process lock (meanwhile others queue up behind it), takes what is queued, commits all of it as one transaction, wakes each
  * owner, and hands the lead to the first that is still queued. One handle, one transaction, one sync for many deliveries. Where the store
- * can sync apart from writing, other processes write during the sync.
+ * can sync apart from writing, other processes write during the sync. Long work that accepting leaves behind (copying a write-ahead log) is
+ * done in a thread beside it.
  *
  * A batch that fails because of one of its items is tried again item by item; one that fails because of the disk, the file or the lock
  * is not: every item in it is FAILED with that result, and the callers answer 503.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sqlite_accept.c: one transaction for many new deliveries; duplicates; making finished jobs ready again. */
 #include <string.h>
-#include <unistd.h>
 
 #include "core/id.h"
 #include "store/sqlite_store.h"
@@ -13,21 +12,13 @@
 
 apr_status_t wh_sq_enter(webhook_store *s, webhook_result *res)
 {
-    /* Maintenance does this much earlier, while there is a dispatcher. */
-    int full = s->wal_pages * WH_SQ_PAGE_SIZE > s->conf->wal_limit / 4 * 3 && s->pid == getpid();
-    apr_status_t rv;
+    apr_status_t rv = wh_sq_enter_call(s, res);
 
-    if (full)
-        wh_sq_checkpoint_ahead(s);
-    rv = wh_sq_enter_call(s, res);
     if (rv == APR_SUCCESS)
         rv = wh_sq_lock(s, res);
-    if (rv != APR_SUCCESS)
-        return rv;
-    if (full && wh_sq_connect(s, res) == APR_SUCCESS)
-        (void)wh_sq_checkpoint(s);
-    s->entered = 1;
-    return APR_SUCCESS;
+    if (rv == APR_SUCCESS)
+        s->entered = 1;
+    return rv;
 }
 
 void wh_sq_leave(webhook_store *s)

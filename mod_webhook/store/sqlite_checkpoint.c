@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sqlite_checkpoint.c: copying the write-ahead log into the database: most of it beside the writers, the rest and the new beginning under the lock. */
+/*
+ * sqlite_checkpoint.c: copying the write-ahead log into the database: most of it beside the writers, the rest and the new beginning under the
+ * lock.
+ */
 #include <apr_time.h>
+#include <string.h>
 
 #include "core/log.h"
 #include "core/units.h"
@@ -16,7 +20,7 @@ static int wait_for_reader(void *baton, int tries)
     return 1;
 }
 
-void wh_sq_checkpoint_ahead(webhook_store *s)
+static void checkpoint_ahead(webhook_store *s)
 {
     int pass, in_log = 0, copied = 0;
 
@@ -50,4 +54,37 @@ int wh_sq_checkpoint(webhook_store *s)
         wh_log(WH_LOG_WARNING, 0, "WH0509: store %s, copying the write-ahead log: %s (SQLite code %d)", s->conf->path,
                sqlite3_errmsg(s->db), rc);
     return rc;
+}
+
+apr_status_t wh_sq_checkpoint_beside(webhook_store *s, webhook_result *res)
+{
+    apr_status_t rv;
+    int rc = SQLITE_OK;
+
+    checkpoint_ahead(s);
+    rv = wh_sq_enter_call(s, res);
+    if (rv == APR_SUCCESS)
+        rv = wh_sq_lock(s, res);
+    if (rv == APR_SUCCESS)
+        rv = wh_sq_connect(s, res);
+    if (rv == APR_SUCCESS)
+        rc = wh_sq_checkpoint(s);
+    /* A reader in its way is no failure, the next call goes on. */
+    if (rv == APR_SUCCESS && rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
+        return wh_sq_failed(s, rc, "copying the write-ahead log", res);
+    wh_sq_unlock(s);
+    return rv;
+}
+
+int wh_sq_work_due(webhook_store *s)
+{
+    return s->wal_pages * WH_SQ_PAGE_SIZE > s->conf->wal_limit / 2;
+}
+
+void wh_sq_work(webhook_store *own)
+{
+    webhook_result res;
+
+    memset(&res, 0, sizeof res);
+    (void)wh_sq_checkpoint_beside(own, &res);
 }

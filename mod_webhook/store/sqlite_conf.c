@@ -124,5 +124,7 @@ const webhook_store_provider wh_store_sqlite = {
     .sync_turn = wh_sq_sync_turn,
     .sync_begin = wh_sq_sync_begin,
     .sync_end = wh_sq_sync_end,
+    .work_due = wh_sq_work_due,
+    .work = wh_sq_work,
     .life_fd = wh_sq_life_fd,
 };

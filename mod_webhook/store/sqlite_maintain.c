@@ -174,25 +174,9 @@ static apr_status_t expire_keys(webhook_store *s, apr_time_t now, int *more, apr
 
 static apr_status_t checkpoint(webhook_store *s, webhook_result *res)
 {
-    apr_time_t now = wh_monotonic();
-    apr_status_t rv;
-    int rc = SQLITE_OK;
-
-    if (s->wal_pages * WH_SQ_PAGE_SIZE < s->conf->wal_limit / 2 && s->checkpointed && now - s->checkpointed < CHECKPOINT_EVERY)
+    if (!wh_sq_work_due(s) && s->checkpointed && wh_monotonic() - s->checkpointed < CHECKPOINT_EVERY)
         return APR_SUCCESS;
-    wh_sq_checkpoint_ahead(s);
-    rv = wh_sq_enter_call(s, res);
-    if (rv == APR_SUCCESS)
-        rv = wh_sq_lock(s, res);
-    if (rv == APR_SUCCESS)
-        rv = wh_sq_connect(s, res);
-    if (rv == APR_SUCCESS)
-        rc = wh_sq_checkpoint(s);
-    /* A reader in its way is no failure, the next call goes on. */
-    if (rv == APR_SUCCESS && rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
-        return wh_sq_failed(s, rc, "copying the write-ahead log", res);
-    wh_sq_unlock(s);
-    return rv;
+    return wh_sq_checkpoint_beside(s, res);
 }
 
 apr_status_t wh_sq_maintain(webhook_store *s, apr_time_t now, int *more, apr_pool_t *scratch, webhook_result *res)

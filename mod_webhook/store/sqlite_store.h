@@ -275,11 +275,13 @@ void wh_sq_wal_hold(sqlite3 *db, wh_sq_hold hold);
 int wh_sq_wal_due(sqlite3 *db);
 
 /* sqlite_checkpoint.c */
-/** Without the lock: copy the log into the database while others go on writing, so that little is left for when they must not. What is wrong is
- *  seen by the checkpoint that follows. */
-void wh_sq_checkpoint_ahead(webhook_store *s);
 /** With the lock held, outside a transaction: copy the log into the database and begin it anew. */
 int wh_sq_checkpoint(webhook_store *s);
+/** Without the lock: copy most of the log while others go on writing, and only the rest, with the new beginning, under the lock. */
+apr_status_t wh_sq_checkpoint_beside(webhook_store *s, webhook_result *res);
+/** The log is half as long as it may get. */
+int wh_sq_work_due(webhook_store *s);
+void wh_sq_work(webhook_store *own);
 
 /* sqlite_sync.c */
 apr_status_t wh_sq_sync_turn(webhook_store *s, webhook_sync *sync);

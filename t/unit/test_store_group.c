@@ -223,13 +223,36 @@ static void check_absent(void)
 struct webhook_store {
     int entered;
 };
-static int fake_locked, fake_calls, fake_wrong;
+static int fake_locked, fake_calls, fake_wrong, fake_works, fake_handles;
+static webhook_store *fake_first; /* the group's own */
+
+static apr_status_t fake_close(void *data)
+{
+    (void)data;
+    __atomic_fetch_sub(&fake_handles, 1, __ATOMIC_SEQ_CST);
+    return APR_SUCCESS;
+}
 
 static apr_status_t fake_open(webhook_store **out, const webhook_store_conf *conf, apr_pool_t *p, webhook_result *res)
 {
     (void)conf, (void)res;
     *out = apr_pcalloc(p, sizeof **out);
+    if (__atomic_fetch_add(&fake_handles, 1, __ATOMIC_SEQ_CST) == 0)
+        fake_first = *out;
+    apr_pool_cleanup_register(p, *out, fake_close, apr_pool_cleanup_null);
     return APR_SUCCESS;
+}
+
+static int fake_work_due(webhook_store *s)
+{
+    fake_wrong += s != fake_first;
+    return 1;
+}
+
+static void fake_work(webhook_store *own)
+{
+    __atomic_fetch_add(&fake_wrong, own == fake_first, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&fake_works, 1, __ATOMIC_SEQ_CST);
 }
 
 static apr_status_t fake_enter(webhook_store *s, webhook_result *res)
@@ -296,7 +319,8 @@ static apr_status_t look_around(void *baton, webhook_store *store, const webhook
 
 static void check_fake(void)
 {
-    static const webhook_store_provider fake = { .name = "fake", .open = fake_open, .enter = fake_enter, .leave = fake_leave, .accept = fake_accept };
+    static const webhook_store_provider fake = { .name = "fake", .open = fake_open, .enter = fake_enter, .leave = fake_leave, .accept = fake_accept,
+                                                .work_due = fake_work_due, .work = fake_work };
     wh_store_spec spec = { "fake:", &fake, NULL };
     int outcomes[8] = { 0 }, ran = 0, i;
     pthread_t bad[4];
@@ -320,8 +344,15 @@ static void check_fake(void)
     is_int(ran, 1, "run: once");
     is_int(run_threads(g, 4, 2, NULL, NULL, 0, outcomes), 0, "and accepting goes on");
     is_int(outcomes[WEBHOOK_ACCEPT_STORED], 88, "for all");
-    is_int(fake_wrong, 0, "enter and leave alternate, and nothing is accepted outside");
+    for (i = 0; i < 10000 && !__atomic_load_n(&fake_works, __ATOMIC_SEQ_CST); i++)
+        usleep(1000);
+    ok(__atomic_load_n(&fake_works, __ATOMIC_SEQ_CST) > 0, "the store's long work is done, on a handle of its own");
     apr_pool_destroy(p);
+    is_int(fake_handles, 0, "which is closed when the group is, in the middle of it or not");
+    i = fake_works;
+    usleep(100000);
+    is_int(fake_works, i, "and nothing works on");
+    is_int(fake_wrong, 0, "enter and leave alternate, and nothing is accepted outside");
 }
 
 typedef struct running {

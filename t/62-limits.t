@@ -87,7 +87,10 @@ sub body { my ($size) = @_; return github_push(n => $n++, pad => 'x' x ($size //
     }
     is worker($srv), $pid, 'amplify: the same process';
     my $grown = high_water($pid) - $before;
-    cmp_ok $grown, '<', $together * 10 * 1024, "amplify: its memory grew by $grown KiB, less than 10 MiB for each that is read at once";
+    SKIP: {
+        skip 'a sanitizer keeps what is freed', 1 if $ENV{WEBHOOK_ASAN};
+        cmp_ok $grown, '<', $together * 10 * 1024, "amplify: its memory grew by $grown KiB, less than 10 MiB for each that is read at once";
+    }
 }
 
 # ---- a worker without descriptors ----
@@ -296,7 +299,8 @@ EOF
     my @peak;
     for my $round (1 .. 3) {
         my @slow = map { my $c = $srv->connect; $c->print(substr $request, 0, 10_000); $c } 1 .. 500;
-        my (@good, $drip);
+        my $drip = 0;
+        my @good;
         # until the first is over, they drip: their time is bounded all told
         while (!grep { my $in = ''; vec($in, fileno $_->sock, 1) = 1; select $in, undef, undef, 0 } $slow[0]) {
             $_->print(substr $request, 10_000 + $drip, 1) for @slow;

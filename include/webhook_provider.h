@@ -347,7 +347,7 @@ typedef struct webhook_store_conf webhook_store_conf;
 /** An open store: one per process (opened after fork), used by one thread at a time (the caller serialises). */
 typedef struct webhook_store webhook_store;
 
-/** What write() left to be made durable: the store's own business, kept by the caller. */
+/** What one or more write() left to be made durable: the store's own business, kept by the caller. */
 typedef struct webhook_sync {
     apr_uint64_t number;
     int fd;
@@ -423,8 +423,9 @@ typedef struct webhook_store_provider {
     void (*leave)(webhook_store *s);
 
     /** accept() in two steps, so that a caller can prepare its next batch, and other processes write theirs, during the sync. write() does all
-     *  that accept() does, but what it answers may only be told when sync_begin() says APR_SUCCESS or, after APR_INCOMPLETE, sync_end()
-     *  does. When these fail every item has failed, though it may still be found later. All four or none are NULL. */
+     *  that accept() does, any number of times between enter() and leave(), but what it answers may only be told when sync_begin() says APR_SUCCESS or, after APR_INCOMPLETE, sync_end()
+     *  does. When these fail every item has failed, though it may still be found later. accept() does not go with them: it waits for a
+     *  sync itself. All four or none are NULL. @param sync { 0, -1 } before the first */
     apr_status_t (*write)(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_sync *sync, webhook_result *res);
 
     /** Wait, no longer than the lock timeout and without the exclusive access of enter(), until what was written is durable (APR_SUCCESS) or it

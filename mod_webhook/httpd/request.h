@@ -154,7 +154,7 @@ void wh_replay_register(apr_pool_t *p);
 void wh_replay_insert(wh_req *wq, request_rec *r);
 
 /* headers.c: control characters of a payload, in headers that other modules' expressions make */
-/** Blanks in their places in the request's headers, for whoever gets them next: at the end of fixups. */
+/** Blanks in their places in the request's headers, for whoever gets them next: before any handler. */
 void wh_headers_clean_request(request_rec *r);
 /** insert_filter and insert_error_filter: the same for the response's headers, as late as can be. */
 void wh_headers_insert_filter(request_rec *r);

@@ -85,8 +85,8 @@ static void *work(void *data)
         if (__atomic_load_n(&g->quit, __ATOMIC_ACQUIRE))
             return NULL;
         memset(&res, 0, sizeof res);
-        /* a pool without a parent: nothing of it is shared with other threads */
-        if (apr_pool_create_ex(&p, NULL, NULL, NULL) == APR_SUCCESS) {
+        /* with an allocator of its own: nothing of it is shared with other threads */
+        if (apr_pool_create_unmanaged_ex(&p, NULL, NULL) == APR_SUCCESS) {
             if (provider->open(&own, g->spec->conf, p, &res) == APR_SUCCESS)
                 provider->work(own);
             apr_pool_destroy(p);
@@ -295,19 +295,28 @@ static int is_items_fault(const webhook_result *res)
     return res->reason && strcmp(res->reason, wh_refusal_table[WH_REFUSAL_INTERNAL].code) == 0;
 }
 
+/* What is written is not durable yet where the store can write without that: then the lock is held, during which nobody may wait for a sync. */
+static apr_status_t write_items(wh_group *g, webhook_accept *const *items, int n, webhook_sync *sync, webhook_result *res)
+{
+    const webhook_store_provider *provider = g->spec->provider;
+    apr_status_t rv = provider->write ? provider->write(g->store, items, n, apr_time_now(), sync, res)
+                                      : provider->accept(g->store, items, n, apr_time_now(), res);
+
+    if (rv == APR_SUCCESS)
+        count(g->conf.commits, 1);
+    return rv;
+}
+
 /* @return whether sync_begin() is to follow */
 static int batch_write(wh_group *g, const batch *b, webhook_sync *sync)
 {
     const webhook_store_provider *provider = g->spec->provider;
     apr_status_t rv;
     webhook_result res;
-    int i;
+    int i, some = 0;
 
     memset(&res, 0, sizeof res);
-    rv = provider->write ? provider->write(g->store, b->item, b->n, apr_time_now(), sync, &res)
-                         : provider->accept(g->store, b->item, b->n, apr_time_now(), &res);
-    if (rv == APR_SUCCESS)
-        count(g->conf.commits, 1);
+    rv = write_items(g, b->item, b->n, sync, &res);
     if (rv == APR_SUCCESS || b->n == 1 || !is_items_fault(&res))
         return rv == APR_SUCCESS && provider->write;
     /* One of them cannot be kept; alone the others can. */
@@ -317,10 +326,10 @@ static int batch_write(wh_group *g, const batch *b, webhook_sync *sync)
         memset(&res, 0, sizeof res);
         memset(&item->result, 0, sizeof item->result);
         item->outcome = WEBHOOK_ACCEPT_PENDING;
-        if (provider->accept(g->store, &item, 1, apr_time_now(), &res) == APR_SUCCESS)
-            count(g->conf.commits, 1);
+        if (write_items(g, &item, 1, sync, &res) == APR_SUCCESS)
+            some = 1;
     }
-    return 0;
+    return some && provider->write;
 }
 
 static void batch_fail(const batch *b, const webhook_result *res)

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+
+#include "store/mapping.h"
 
 #define HEAD_BYTES 4096
 #define SLOTS_FIRST 1024
@@ -30,53 +30,34 @@ typedef struct head {
 struct wh_key_index {
     head *head;
     uint64_t *slot;
-    apr_size_t bytes;
     uint64_t slots_max;
-    pid_t pid; /* who made the mapping */
+    wh_mapping memory;
 };
-
-static apr_status_t unmap(void *data)
-{
-    wh_key_index *ix = data;
-
-    /* A child that is told to stop at once empties its pools while threads may still be in here; for it, exit() does this. */
-    if (ix->head && ix->pid == getpid()) {
-        munmap(ix->head, ix->bytes);
-        ix->head = NULL;
-    }
-    return APR_SUCCESS;
-}
 
 wh_key_index *wh_key_index_create(apr_pool_t *p)
 {
     wh_key_index *ix = apr_pcalloc(p, sizeof *ix);
 
-    apr_pool_cleanup_register(p, ix, unmap, apr_pool_cleanup_null);
+    wh_mapping_init(&ix->memory, p);
     return ix;
 }
 
 apr_status_t wh_key_index_map(wh_key_index *ix, apr_size_t max_keys)
 {
     apr_size_t bytes = MAP_MAX, wanted = max_keys + max_keys / 2;
-    void *memory;
-
     if (ix->head)
         return APR_SUCCESS;
     if (max_keys)
         for (bytes = SLOTS_FIRST * sizeof(uint64_t); bytes < wanted * sizeof(uint64_t) && bytes < MAP_MAX;)
             bytes *= 2;
     for (;; bytes /= 2) {
-        memory = mmap(NULL, HEAD_BYTES + bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory != MAP_FAILED)
+        if (wh_mapping_take(&ix->memory, HEAD_BYTES + bytes) == APR_SUCCESS)
             break;
         if (bytes <= MAP_MIN)
             return APR_ENOMEM;
     }
-    madvise(memory, HEAD_BYTES + bytes, MADV_DONTDUMP); /* address space, most of it: a core would carry it all */
-    ix->head = memory;
-    ix->slot = (uint64_t *)(void *)((char *)memory + HEAD_BYTES);
-    ix->bytes = HEAD_BYTES + bytes;
-    ix->pid = getpid();
+    ix->head = ix->memory.at;
+    ix->slot = (uint64_t *)(void *)((char *)ix->memory.at + HEAD_BYTES);
     ix->slots_max = bytes / sizeof(uint64_t);
     return APR_SUCCESS;
 }

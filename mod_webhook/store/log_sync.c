@@ -7,11 +7,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/units.h"
+#include "store/mapping.h"
 
 #define PIECE (16 * 1024)
 #define SLOW 1000 /* microseconds */
@@ -23,64 +23,57 @@ typedef struct shared {
     uint64_t wrote;          /* changed by the holder of the write lock */
     uint64_t synced;         /* changed by the holder of the mutex, as are: */
     int64_t usual;           /* microseconds a sync took lately */
-    apr_time_t since; /* wh_monotonic() when the running sync began; 0: none runs */
+    apr_time_t since;        /* wh_monotonic() when the running sync began; 0: none runs */
     int doubt;
 } shared;
 
 struct wh_log_sync {
     shared *s;
-    pid_t pid; /* who mapped it */
+    wh_mapping memory;
 };
-
-static apr_status_t unmap(void *data)
-{
-    wh_log_sync *ls = data;
-
-    /* In a child threads may still be in here when its pools go; for it, exit() does this. */
-    if (ls->s && ls->pid == getpid()) {
-        munmap(ls->s, sizeof *ls->s);
-        ls->s = NULL;
-    }
-    return APR_SUCCESS;
-}
 
 wh_log_sync *wh_log_sync_create(apr_pool_t *p)
 {
     wh_log_sync *ls = apr_pcalloc(p, sizeof *ls);
 
-    apr_pool_cleanup_register(p, ls, unmap, apr_pool_cleanup_null);
+    wh_mapping_init(&ls->memory, p);
     return ls;
+}
+
+static int init_mutex(pthread_mutex_t *mutex)
+{
+    pthread_mutexattr_t attr;
+    int err = pthread_mutexattr_init(&attr);
+
+    if (err)
+        return err;
+    err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    if (!err)
+        err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    if (!err)
+        err = pthread_mutex_init(mutex, &attr);
+    pthread_mutexattr_destroy(&attr);
+    return err;
 }
 
 apr_status_t wh_log_sync_map(wh_log_sync *ls)
 {
-    pthread_mutexattr_t attr;
+    apr_status_t rv;
     shared *s;
-    int err;
 
     if (ls->s)
         return APR_SUCCESS;
-    s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (s == MAP_FAILED)
-        return errno;
-    err = pthread_mutexattr_init(&attr);
-    if (!err) {
-        err = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-        if (!err)
-            err = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-        if (!err)
-            err = pthread_mutex_init(&s->door, &attr);
-        if (!err)
-            err = pthread_mutex_init(&s->syncing, &attr);
-        pthread_mutexattr_destroy(&attr);
-    }
-    if (err) {
-        munmap(s, sizeof *s);
-        return err;
-    }
-    ls->s = s;
-    ls->pid = getpid();
-    return APR_SUCCESS;
+    if ((rv = wh_mapping_take(&ls->memory, sizeof *s)) != APR_SUCCESS)
+        return rv;
+    s = ls->memory.at;
+    rv = init_mutex(&s->door);
+    if (rv == APR_SUCCESS)
+        rv = init_mutex(&s->syncing);
+    if (rv == APR_SUCCESS)
+        ls->s = s;
+    else
+        wh_mapping_drop(&ls->memory);
+    return rv;
 }
 
 uint64_t wh_log_sync_wrote(wh_log_sync *ls)

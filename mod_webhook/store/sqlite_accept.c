@@ -353,7 +353,6 @@ apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int cou
     apr_status_t rv;
     int i, rc, changed = 0, keys = 0;
 
-    sync->number = 0;
     prepare_items(s, items, count);
     rv = wh_sq_begin_unsynced(s, res);
     if (rv != APR_SUCCESS) {
@@ -393,7 +392,8 @@ apr_status_t wh_sq_write(webhook_store *s, webhook_accept *const *items, int cou
     if (keys)
         wh_sq_keys_committed(s);
     unstage_unless_stored(s, items, count);
-    sync->number = s->number;
+    if (s->number > sync->number)
+        sync->number = s->number;
     return APR_SUCCESS;
 }
 

@@ -68,6 +68,8 @@ apr_status_t wh_sq_checkpoint_beside(webhook_store *s, webhook_result *res)
     if (rv == APR_SUCCESS)
         rv = wh_sq_connect(s, res);
     if (rv == APR_SUCCESS)
+        rv = wh_sq_log_sound(s, res);
+    if (rv == APR_SUCCESS)
         rc = wh_sq_checkpoint(s);
     /* A reader in its way is no failure, the next call goes on. */
     if (rv == APR_SUCCESS && rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)

@@ -156,7 +156,8 @@ void wh_sq_disconnect(webhook_store *s)
     }
     sqlite3_close_v2(s->db);
     s->db = NULL;
-    close(s->wal_fd);
+    if (s->wal_fd >= 0)
+        close(s->wal_fd);
     s->wal_fd = -1;
     s->wal_pages = 0;
     s->measured = 0;

@@ -289,7 +289,7 @@ apr_status_t wh_sq_sync_begin(webhook_store *s, webhook_sync *sync, webhook_resu
 apr_status_t wh_sq_sync_end(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res);
 /** Both. Without the lock: wait until that transaction is durable, syncing if nobody else does. */
 apr_status_t wh_sq_sync(webhook_store *s, uint64_t number, webhook_result *res);
-/** With the lock held, before a transaction: what the log holds is, or is made, what the disk holds; and the disk answers. */
+/** With the lock held, before a transaction or a checkpoint: what the log holds is, or is made, what the disk holds; and the disk answers. */
 apr_status_t wh_sq_log_sound(webhook_store *s, webhook_result *res);
 
 /* sqlite_statement.c */

@@ -183,11 +183,11 @@ int wh_common_before(wh_vctx *c)
 
     for (i = 0; i < c->v->required->nelts; i++) {
         const wh_required_header *h = &APR_ARRAY_IDX(c->v->required, i, wh_required_header);
-        const char *twice = apr_pstrcat(c->p, h->value, ", ", NULL);
+        apr_size_t len = strlen(h->value);
         required r = { h->value, NULL, 0, 0 };
         if (c->req->headers) apr_table_do(required_entry, &r, c->req->headers, h->name, NULL);
         if (r.count == 0) return wh_deny(c, WH_REFUSAL_SIGNATURE_MISSING, "%s is missing", h->name);
-        if (r.count > 1 || (strlen(r.given) > strlen(twice) && wh_equal(r.given, strlen(twice), twice, strlen(twice)))) {
+        if (r.count > 1 || (strlen(r.given) > len + 2 && wh_equal(r.given, len, h->value, len) && r.given[len] == ',' && r.given[len + 1] == ' ')) {
             return wh_deny(c, WH_REFUSAL_HEADER_DUPLICATE, "%s is there more than once", h->name);
         }
         if (!r.equal) return wh_deny(c, WH_REFUSAL_SIGNATURE_MALFORMED, "%s does not have the value this endpoint requires", h->name);

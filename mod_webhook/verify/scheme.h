@@ -348,6 +348,7 @@ typedef struct wh_vctx {
     wh_field fields[WH_MAX_FIELDS];
 } wh_vctx;
 
+/** A context for one look at one request; from p, as are the texts it gives. @param verdict zeroed here, filled by whoever looks */
 wh_vctx *wh_vctx_make(const webhook_verifier *v, const webhook_request *req, webhook_verdict *verdict, apr_pool_t *p);
 
 typedef enum wh_found { WH_ABSENT = 0, WH_FOUND = 1, WH_TWICE = -1, WH_BROKEN = -2 } wh_found;

@@ -98,15 +98,25 @@ static void processes(const wh_store_spec *spec, int n, int threads, int count, 
         *failed += !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-static void check_many(void)
+/* A store for several processes, and what they count together. */
+static wh_store_spec *crowd_store(const char *name, const char *words, uint64_t **counters, int **outcomes)
 {
-    wh_store_spec *spec = fx_sqlite("many", FX_PLAIN " lock-timeout=60s");
-    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int *outcomes = shared_ints(), failed;
-    const char *problem;
+    wh_store_spec *spec = fx_sqlite(name, apr_pstrcat(fx_pool, FX_PLAIN " lock-timeout=60s ", words, NULL));
     webhook_result res;
 
+    *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    *outcomes = shared_ints();
     fx_init(spec, &res);
+    return spec;
+}
+
+static void check_many(void)
+{
+    uint64_t *counters;
+    int *outcomes, failed;
+    wh_store_spec *spec = crowd_store("many", "", &counters, &outcomes);
+    const char *problem;
+
     processes(spec, 3, THREADS, 40, NULL, NULL, 0, outcomes, counters, &failed);
     is_int(failed, 0, "3 processes of 32 threads bring 40 each");
     is_int(outcomes[WEBHOOK_ACCEPT_STORED], 3 * THREADS * 40, "all are stored");
@@ -121,15 +131,13 @@ static void check_many(void)
 /* The log is copied and begun anew many times while all write. */
 static void check_small_log(void)
 {
-    wh_store_spec *spec = fx_sqlite("small", FX_PLAIN " lock-timeout=60s wal-limit=1M");
-    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int *outcomes = shared_ints(), failed;
+    uint64_t *counters;
+    int *outcomes, failed;
+    wh_store_spec *spec = crowd_store("small", "wal-limit=1M", &counters, &outcomes);
     char *body = apr_pcalloc(fx_pool, 9000);
     const char *problem;
-    webhook_result res;
     struct stat st;
 
-    fx_init(spec, &res);
     processes(spec, 3, 16, 40, NULL, body, 9000, outcomes, counters, &failed);
     is_int(failed, 0, "3 processes of 16 threads bring 17 MB");
     is_int(outcomes[WEBHOOK_ACCEPT_STORED], 3 * 16 * 40, "all are stored");
@@ -142,15 +150,13 @@ static void check_small_log(void)
 
 static void check_copies(void)
 {
-    wh_store_spec *spec = fx_sqlite("copies", FX_PLAIN " lock-timeout=60s");
-    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int *outcomes = shared_ints(), failed;
+    uint64_t *counters;
+    int *outcomes, failed;
+    wh_store_spec *spec = crowd_store("copies", "", &counters, &outcomes);
     apr_array_header_t *rows;
-    webhook_result res;
     webhook_store *s;
     webhook_query q;
 
-    fx_init(spec, &res);
     processes(spec, 4, 25, 10, "one and the same", NULL, 0, outcomes, counters, &failed);
     is_int(failed, 0, "4 processes bring 1000 copies at once");
     is_int(outcomes[WEBHOOK_ACCEPT_STORED], 1, "one is stored");
@@ -181,14 +187,12 @@ static int count_files(const char *path)
 
 static void check_big(void)
 {
-    wh_store_spec *spec = fx_sqlite("big", FX_PLAIN " lock-timeout=60s");
-    uint64_t *counters = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int *outcomes = shared_ints(), failed;
+    uint64_t *counters;
+    int *outcomes, failed;
+    wh_store_spec *spec = crowd_store("big", "", &counters, &outcomes);
     char *body = apr_pcalloc(fx_pool, 100000);
     const char *problem;
-    webhook_result res;
 
-    fx_init(spec, &res);
     processes(spec, 2, 8, 4, NULL, body, 100000, outcomes, counters, &failed);
     processes(spec, 2, 8, 4, "same", body, 100000, outcomes, counters, &failed);
     is_int(failed, 0, "big bodies by many threads");
@@ -355,6 +359,116 @@ static void check_fake(void)
     is_int(fake_wrong, 0, "enter and leave alternate, and nothing is accepted outside");
 }
 
+/* The same store, which writes apart from syncing: with its lock held nobody may wait for a sync, and nobody is told before one. */
+static int sync_slow, sync_fails, sync_turn_held, sync_locked, sync_unsynced, sync_wrong, sync_syncs, sync_passes;
+
+static apr_status_t sync_enter(webhook_store *s, webhook_result *res)
+{
+    apr_status_t rv = fake_enter(s, res);
+
+    sync_locked = rv == APR_SUCCESS;
+    return rv;
+}
+
+static void sync_leave(webhook_store *s)
+{
+    sync_locked = 0;
+    fake_leave(s);
+}
+
+static apr_status_t sync_accept(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_result *res)
+{
+    (void)s, (void)items, (void)count, (void)now, (void)res;
+    sync_wrong++; /* it would wait for a sync */
+    return APR_EGENERAL;
+}
+
+static apr_status_t sync_write(webhook_store *s, webhook_accept *const *items, int count, apr_time_t now, webhook_sync *sync, webhook_result *res)
+{
+    apr_status_t rv = fake_accept(s, items, count, now, res);
+
+    if (rv == APR_SUCCESS) {
+        sync->number++;
+        sync_unsynced++;
+    }
+    return rv;
+}
+
+static apr_status_t sync_turn(webhook_store *s, webhook_sync *sync)
+{
+    (void)s;
+    sync_wrong += sync_locked + sync_turn_held + (sync->number != 0);
+    sync_turn_held = sync_slow;
+    return sync_slow ? APR_INCOMPLETE : APR_SUCCESS;
+}
+
+static apr_status_t sync_begin(webhook_store *s, webhook_sync *sync, webhook_result *res)
+{
+    (void)s, (void)res;
+    sync_wrong += sync_locked + sync_turn_held + !sync->number;
+    sync_turn_held = 1;
+    return APR_INCOMPLETE;
+}
+
+static apr_status_t sync_end(const webhook_store_conf *conf, webhook_sync *sync, webhook_result *res)
+{
+    (void)conf;
+    sync_wrong += sync_locked + !sync_turn_held;
+    sync_turn_held = 0;
+    if (!sync->number) {
+        sync_passes++;
+        return APR_SUCCESS;
+    }
+    sync_unsynced = 0;
+    sync_syncs++;
+    if (!sync_fails)
+        return APR_SUCCESS;
+    res->rv = APR_EGENERAL;
+    res->reason = "store-failed";
+    return APR_EGENERAL;
+}
+
+static void check_apart(void)
+{
+    static const webhook_store_provider apart = { .name = "apart", .open = fake_open, .enter = sync_enter, .leave = sync_leave, .accept = sync_accept,
+                                                  .write = sync_write, .sync_turn = sync_turn, .sync_begin = sync_begin, .sync_end = sync_end };
+    wh_store_spec spec = { "apart:", &apart, NULL };
+    webhook_result res;
+    int i;
+
+    for (sync_slow = 0; sync_slow < 2; sync_slow++) {
+        const char *disk = sync_slow ? "slow disk" : "fast disk";
+        int outcomes[8] = { 0 };
+        pthread_t bad[4];
+        apr_pool_t *p;
+        wh_group *g;
+
+        fake_wrong = sync_syncs = 0;
+        apr_pool_create(&p, fx_pool);
+        is_int(wh_group_create(&g, &spec, NULL, p, &res), APR_SUCCESS, "%s: a group", disk);
+        for (i = 0; i < 4; i++)
+            pthread_create(&bad[i], NULL, bring_bad, g);
+        is_int(run_threads(g, 16, 5, NULL, NULL, 0, outcomes), 0, "%s: bad items among good ones", disk);
+        for (i = 0; i < 4; i++)
+            pthread_join(bad[i], NULL);
+        is_int(outcomes[WEBHOOK_ACCEPT_STORED], 80, "%s: do not take the good ones down", disk);
+        is_int(sync_unsynced, 0, "%s: all was synced", disk);
+        ok(sync_syncs > 0 && sync_syncs < 80, "%s: together (%d syncs)", disk, sync_syncs);
+        sync_fails = 1;
+        is_int(run_threads(g, 16, 2, NULL, NULL, 0, outcomes), 0, "%s: when the sync fails everybody is told why", disk);
+        is_int(outcomes[WEBHOOK_ACCEPT_FAILED], 32, "%s: and that it has failed", disk);
+        sync_fails = 0;
+        fake_locked = 1;
+        is_int(run_threads(g, 4, 2, NULL, NULL, 0, outcomes), 0, "%s: when the lock cannot be had", disk);
+        fake_locked = 0;
+        is_int(run_threads(g, 4, 2, NULL, NULL, 0, outcomes), 0, "%s: and accepting goes on", disk);
+        is_int(outcomes[WEBHOOK_ACCEPT_STORED], 88, "%s: for all", disk);
+        is_int(sync_wrong + fake_wrong, 0, "%s: nobody waits for a sync with the lock held", disk);
+        apr_pool_destroy(p);
+    }
+    ok(sync_passes > 0, "a turn that nothing was written in is given back");
+}
+
 typedef struct running {
     wh_group *group;
     int inside, overlaps, calls;
@@ -410,6 +524,7 @@ int main(void)
 {
     fx_begin();
     check_fake();
+    check_apart();
     check_many();
     check_small_log();
     check_copies();

@@ -34,7 +34,7 @@ static int fails(void)
 typedef struct shim_file {
     sqlite3_file base;
     sqlite3_file *real;
-    int log; /* the write-ahead log */
+    int log, main; /* the write-ahead log, the database */
 } shim_file;
 
 #define REAL(f) (((shim_file *)(void *)(f))->real)
@@ -54,6 +54,7 @@ static int f_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
 }
 
 static int syncs, writes, unsynced; /* unsynced: writes since the last sync */
+static int db_writes, sync_fails;      /* writes of the database; whether the log cannot be synced */
 static int rounds, header, early;   /* times the log was begun, its header is not synced, frames written while it was not */
 
 /* a failed write may have written a part */
@@ -61,6 +62,7 @@ static int f_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
 {
     writes++;
     unsynced++;
+    db_writes += ((shim_file *)(void *)f)->main;
     if (((shim_file *)(void *)f)->log) {
         early += header && at > 0;
         if (at == 0) {
@@ -89,7 +91,7 @@ int fdatasync(int fd)
     if (!in_sqlite) {
         syncs++;
         unsynced = 0;
-        if (fails()) {
+        if (sync_fails || fails()) {
             errno = fault.rc_write == SQLITE_FULL ? ENOSPC : EIO;
             return -1;
         }
@@ -193,6 +195,7 @@ static int v_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, 
     }
     s->base.pMethods = &methods;
     s->log = (flags & SQLITE_OPEN_WAL) != 0;
+    s->main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
     return SQLITE_OK;
 }
 
@@ -323,6 +326,32 @@ static void check_rounds(void)
     is_int(early, 0, "and never a frame written before its header was synced");
 }
 
+/* A log whose sync failed is what nobody knows it to be: it must not get into the database before it was written once more. */
+static void check_doubt(void)
+{
+    wh_store_spec *spec = fx_sqlite("doubt", FX_PLAIN);
+    apr_time_t now = apr_time_now();
+    fx_item *first = fx_small(fx_pool, NULL, "h", NULL, now), *kept = fx_small(fx_pool, "key", "h", NULL, now);
+    webhook_result res;
+    webhook_store *s;
+    int more;
+
+    fx_init(spec, &res);
+    s = fx_open(spec, fx_pool);
+    is_int(fx_accept(spec, s, first, now), WEBHOOK_ACCEPT_STORED, "accepted");
+    sync_fails = 1;
+    is_int(fx_accept(spec, s, kept, now), WEBHOOK_ACCEPT_FAILED, "the sync fails: not accepted");
+    db_writes = 0;
+    ok(spec->provider->maintain(s, now, &more, fx_pool, &res) != APR_SUCCESS, "no checkpoint of a log in doubt");
+    is_int(db_writes, 0, "nothing of it is written to the database");
+    is_int(fx_accept(spec, s, fx_small(fx_pool, NULL, "h", NULL, now), now), WEBHOOK_ACCEPT_FAILED, "nor is anything accepted");
+    sync_fails = 0;
+    is_int(spec->provider->maintain(s, now, &more, fx_pool, &res), APR_SUCCESS, "when it can be healed it is");
+    ok(db_writes > 0, "and copied");
+    ok(fx_get(spec, s, first->id) != NULL, "with what was accepted");
+    is_int(fx_accept(spec, s, fx_small(fx_pool, "key", "h", NULL, now), now), WEBHOOK_ACCEPT_DUPLICATE, "and what was not said to be is known when it comes again");
+}
+
 /* What is acknowledged or settled is synced, also by a handle that leased without a sync before; and many pages are few writes. */
 static void check_syncs(void)
 {
@@ -363,6 +392,7 @@ int main(void)
     install();
     check_syncs();
     check_rounds();
+    check_doubt();
     sweep("an I/O error once", ONCE, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE);
     sweep("a full disk once", ONCE, SQLITE_IOERR_FSYNC, SQLITE_FULL);
     sweep("I/O errors from then on", FROM_THEN_ON, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE);
